@@ -22,8 +22,23 @@ pub(crate) struct TrackView {
 
 impl From<Track> for TrackView {
     fn from(track: Track) -> Self {
-        let Track { id, station, title, artist, album, seconds, .. } = track;
-        Self { id, station, title, artist, album, seconds }
+        let Track {
+            id,
+            station,
+            title,
+            artist,
+            album,
+            seconds,
+            ..
+        } = track;
+        Self {
+            id,
+            station,
+            title,
+            artist,
+            album,
+            seconds,
+        }
     }
 }
 
@@ -37,7 +52,11 @@ pub(crate) struct AirView {
 
 impl From<NowPlaying> for AirView {
     fn from(playing: NowPlaying) -> Self {
-        Self { started: playing.started, ends: playing.ends, track: playing.track.into() }
+        Self {
+            started: playing.started,
+            ends: playing.ends,
+            track: playing.track.into(),
+        }
     }
 }
 
@@ -84,8 +103,10 @@ impl StationView {
         playing: Vec<NowPlaying>,
         kept: Option<&HashSet<StationId>>,
     ) -> Vec<Self> {
-        let mut playing: HashMap<_, _> =
-            playing.into_iter().map(|playing| (playing.track.station, playing)).collect();
+        let mut playing: HashMap<_, _> = playing
+            .into_iter()
+            .map(|playing| (playing.track.station, playing))
+            .collect();
         stations
             .into_iter()
             .map(|station| {
@@ -132,8 +153,16 @@ impl StationList {
         stations: Vec<StationView>,
         filter: Filter,
     ) -> Self {
-        let pages = u32::try_from(found.total).unwrap_or(0).div_ceil(per_page.max(1));
-        Self { total: found.total, page, pages, stations, filter }
+        let pages = u32::try_from(found.total)
+            .unwrap_or(0)
+            .div_ceil(per_page.max(1));
+        Self {
+            total: found.total,
+            page,
+            pages,
+            stations,
+            filter,
+        }
     }
 }
 
@@ -197,8 +226,18 @@ pub(crate) struct ListenerView {
 
 impl From<Listener> for ListenerView {
     fn from(listener: Listener) -> Self {
-        let Listener { id, handle, name, joined } = listener;
-        Self { id, handle, name, joined }
+        let Listener {
+            id,
+            handle,
+            name,
+            joined,
+        } = listener;
+        Self {
+            id,
+            handle,
+            name,
+            joined,
+        }
     }
 }
 

@@ -39,9 +39,11 @@ static VERSIONS: LazyLock<Vec<String>> =
 
 /// The asset of this name and its version.
 pub(crate) fn find(name: &str) -> Option<(&'static Asset, &'static str)> {
-    ASSETS.iter().zip(VERSIONS.iter()).find(|(asset, _)| asset.name == name).map(
-        |(asset, version)| (asset, version.as_str()),
-    )
+    ASSETS
+        .iter()
+        .zip(VERSIONS.iter())
+        .find(|(asset, _)| asset.name == name)
+        .map(|(asset, version)| (asset, version.as_str()))
 }
 
 /// The address of an asset, with its version.

@@ -48,15 +48,31 @@ pub(crate) async fn measured<T>(
     let waited = started.elapsed();
     metrics::histogram!("db.client.operation.duration", "operation" => operation)
         .record(waited.as_secs_f64());
+    add(Counts {
+        queries,
+        round_trips,
+        waited,
+    });
+    result
+}
+
+/// Notes a round trip that an operation does not always cost.
+pub(crate) fn extra_round_trip() {
+    add(Counts {
+        round_trips: 1,
+        ..Counts::default()
+    });
+}
+
+fn add(cost: Counts) {
     let _outside_a_request = COUNTS.try_with(|counts| {
         let sum = counts.get();
         counts.set(Counts {
-            queries: sum.queries + queries,
-            round_trips: sum.round_trips + round_trips,
-            waited: sum.waited + waited,
+            queries: sum.queries + cost.queries,
+            round_trips: sum.round_trips + cost.round_trips,
+            waited: sum.waited + cost.waited,
         });
     });
-    result
 }
 
 /// Counts what some work asks of the database.

@@ -21,7 +21,11 @@ pub trait Identity: fmt::Debug + Send + Sync + 'static {
     async fn listener(&self, request: &Parts) -> Option<ListenerId>;
 
     /// The headers of a response that remembers the listener from now on.
-    async fn sign_in(&self, request: &Parts, listener: ListenerId) -> Vec<(HeaderName, HeaderValue)>;
+    async fn sign_in(
+        &self,
+        request: &Parts,
+        listener: ListenerId,
+    ) -> Vec<(HeaderName, HeaderValue)>;
 
     /// The headers of a response that forgets the listener.
     async fn sign_out(&self, request: &Parts) -> Vec<(HeaderName, HeaderValue)>;
@@ -63,5 +67,8 @@ impl Identity for CookieIdentity {
 
 fn cookie(value: &str) -> Vec<(HeaderName, HeaderValue)> {
     let text = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Lax");
-    HeaderValue::from_str(&text).map(|value| (SET_COOKIE, value)).into_iter().collect()
+    HeaderValue::from_str(&text)
+        .map(|value| (SET_COOKIE, value))
+        .into_iter()
+        .collect()
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,10 +13,12 @@ use clap::Parser;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-
-use crate::storage::StoreError;
+use tokio::sync::watch;
 
 /// A reason not to run, in one line.
+///
+/// Any error turns into one with `?`. Like every type that does so it is no `std::error::Error`
+/// itself: it is the end of the line.
 #[derive(Debug)]
 pub struct Error(String);
 
@@ -33,17 +35,16 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
-
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::new(error.to_string())
+impl<E: std::error::Error> From<E> for Error {
+    fn from(error: E) -> Self {
+        let mut line = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::new(line)
     }
 }
 
@@ -75,7 +76,11 @@ fn parse<O: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<O, Exit
         }
         let text = error.to_string();
         // Everything up to the first empty line is one sentence, sometimes over several lines.
-        let line: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let line: Vec<_> = text
+            .lines()
+            .take_while(|line| !line.is_empty())
+            .map(str::trim)
+            .collect();
         eprintln!("{} (see --help)", line.join(" "));
         ExitCode::from(2)
     })
@@ -103,10 +108,15 @@ impl DataDir {
     /// When it cannot be created.
     pub fn new(given: Option<PathBuf>) -> Result<Self, Error> {
         let Some(path) = given else {
-            return Ok(Self::Fresh(tempfile::Builder::new().prefix("radiodeck-").tempdir()?));
+            return Ok(Self::Fresh(
+                tempfile::Builder::new().prefix("radiodeck-").tempdir()?,
+            ));
         };
         std::fs::create_dir_all(&path).map_err(|error| {
-            Error::new(format!("cannot create the data directory {}: {error}", path.display()))
+            Error::new(format!(
+                "cannot create the data directory {}: {error}",
+                path.display()
+            ))
         })?;
         Ok(Self::Given(path))
     }
@@ -117,6 +127,12 @@ impl DataDir {
         self.path().join(name)
     }
 
+    /// The address of a database file in it, for [`storage::open`](crate::storage::open).
+    #[must_use]
+    pub fn sqlite_url(&self) -> String {
+        format!("sqlite:{}", self.file("radiodeck.db").display())
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -125,6 +141,21 @@ impl DataDir {
             Self::Fresh(directory) => directory.path(),
         }
     }
+}
+
+/// The address of the database, which has to be given.
+///
+/// # Errors
+///
+/// When it is missing: the line says how to get one.
+pub fn database_url(given: Option<String>) -> Result<String, Error> {
+    given.ok_or_else(|| {
+        Error::new(
+            "this stage needs a PostgreSQL server: \
+             create a database (sudo -u postgres createdb radiodeck) \
+             and name it with --database postgres://USER:PASSWORD@HOST:PORT/radiodeck",
+        )
+    })
 }
 
 /// Listens on an address.
@@ -143,37 +174,109 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     })
 }
 
-/// Waits until somebody wants the process to stop: SIGTERM, or Ctrl-C in the terminal.
-pub async fn stop_signal() {
-    let wait = async |kind| match signal(kind) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        // Without a signal to wait for there is nothing to wait for.
-        Err(_) => std::future::pending().await,
-    };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::interrupt()) => {}
+/// The wish that this process should stop.
+///
+/// # Clone
+///
+/// All clones wait for the same wish, and one that comes late still sees it.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// Listens for SIGTERM, and for Ctrl-C in the terminal.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to deliver signals.
+    pub fn on_signal() -> Result<Self, Error> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let (wish, stop) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            let _nobody_waits = wish.send(true);
+        });
+        Ok(Self(stop))
+    }
+
+    /// The same, and also for the end of standard input.
+    ///
+    /// For a child whose parent holds the other end of a pipe: it closes when the parent wants, and
+    /// also when the parent dies in whatever way, so that no child is ever left behind.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to deliver signals.
+    pub fn on_signal_or_orphaned() -> Result<Self, Error> {
+        let Self(mut signal) = Self::on_signal()?;
+        let (wish, stop) = watch::channel(false);
+        let by_signal = wish.clone();
+        tokio::spawn(async move {
+            let _ended = signal.wait_for(|wanted| *wanted).await;
+            let _nobody_waits = by_signal.send(true);
+        });
+        // A thread of its own: the runtime would wait for this read when it shuts down.
+        std::thread::spawn(move || {
+            let _nothing_to_read = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            let _nobody_waits = wish.send(true);
+        });
+        Ok(Self(stop))
+    }
+
+    /// Waits for the wish.
+    pub async fn wanted(mut self) {
+        let _ended = self.0.wait_for(|wanted| *wanted).await;
     }
 }
 
-/// How long requests may take to finish after the signal to stop. Twice the longest a request takes
-/// under the stages' timeouts, and less than the 30 s after which orchestrators kill.
-const DRAIN_LIMIT: Duration = Duration::from_secs(20);
+/// How long requests may take to finish once the process should stop. Twice the longest a request
+/// takes under the stages' timeouts, and less than the 30 s after which orchestrators kill.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs a server that stops accepting on [`stop_signal`], and gives its last requests a limited time.
+/// Runs a server that drains on `stop`, and gives its last requests [`DRAIN_LIMIT`].
 ///
 /// # Errors
 ///
 /// When the server fails, or requests are still unanswered at the limit.
-pub async fn drained(server: impl IntoFuture<Output = io::Result<()>>) -> Result<(), Error> {
+pub async fn drained(
+    server: impl IntoFuture<Output = io::Result<()>>,
+    stop: Stop,
+) -> Result<(), Error> {
     let limit = async {
-        stop_signal().await;
+        stop.wanted().await;
         tokio::time::sleep(DRAIN_LIMIT).await;
     };
     tokio::select! {
         result = server.into_future() => Ok(result?),
-        () = limit => Err(Error::new("some requests did not end within 20 s of the signal to stop")),
+        () = limit => Err(Error::new("some requests were still unanswered 20 s after the signal")),
     }
+}
+
+/// Says that the site is up: what it is made of, its address, what to try.
+///
+/// The line `listening on http://ADDR` is for programs too; it comes when requests are answered.
+pub fn on_air(address: impl fmt::Display, parts: &[(String, String)], tries: &[String]) {
+    let width = parts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    say("Radiodeck is on air.\n");
+    for (name, value) in parts {
+        say(&format!("  {name:width$}  {value}"));
+    }
+    say(&format!("\nlistening on http://{address}\n"));
+    say(&format!("  a browser shows http://{address}"));
+    say(&format!(
+        "  curl 'http://{address}/stations?q=lisbon&per_page=3'"
+    ));
+    for line in tries {
+        say(&format!("  {line}"));
+    }
+    say("  Ctrl-C ends it\n");
+}
+
+/// Prints a line. A reader who has gone away is no reason to fail.
+pub fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _gone = writeln!(out, "{line}").and_then(|()| out.flush());
 }

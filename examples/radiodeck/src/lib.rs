@@ -23,6 +23,7 @@ pub mod model;
 mod routes;
 pub mod schedule;
 pub mod seed;
+pub mod servers;
 pub mod storage;
 pub mod telemetry;
 mod view;

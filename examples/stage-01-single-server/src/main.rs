@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Router;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use clap::Parser;
@@ -35,13 +36,23 @@ fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<(), launch::Error> {
-    let data = launch::DataDir::new(options.data)?;
+    let stop = launch::Stop::on_signal()?;
     let listener = launch::bind(options.listen).await?;
-    let store = SqliteStore::open(&data.file("radiodeck.db"), 4).await?;
+    let data = launch::DataDir::new(options.data)?;
+    let file = data.file("radiodeck.db");
+    let store = SqliteStore::open(&file, 4).await?;
     store.fill(&Seed::default()).await?;
 
-    let site = radiodeck::router(App::new(store)).layer(
-        // Outermost first.
+    let parts = [("database".to_owned(), file.display().to_string())];
+    launch::on_air(listener.local_addr()?, &parts, &[]);
+    let site = site(App::new(store)).into_make_service_with_connect_info::<Peer>();
+    let server = axum::serve(listener, site).with_graceful_shutdown(stop.clone().wanted());
+    launch::drained(server, stop).await
+}
+
+/// The site and the layers around it, outermost first.
+fn site(app: App) -> Router {
+    radiodeck::router(app).layer(
         ServiceBuilder::new()
             .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
             .layer(TraceLayer::new_for_http())
@@ -55,12 +66,5 @@ async fn run(options: Options) -> Result<(), launch::Error> {
             ))
             .layer(CsrfLayer::new())
             .layer(RequestBodyLimitLayer::new(16 * 1024)),
-    );
-
-    println!("listening on http://{}", listener.local_addr()?);
-    launch::drained(
-        axum::serve(listener, site.into_make_service_with_connect_info::<Peer>())
-            .with_graceful_shutdown(launch::stop_signal()),
     )
-    .await
 }

@@ -41,9 +41,9 @@ impl fmt::Display for Error {
         match self {
             Self::BadRequest(reason) => f.write_str(reason),
             Self::NotFound(what) => write!(f, "there is no such {what}"),
-            Self::SignInFirst => f.write_str(
-                "say who is listening: the x-listener header or the listener cookie",
-            ),
+            Self::SignInFirst => {
+                f.write_str("say who is listening: the x-listener header or the listener cookie")
+            }
             Self::UnknownListener => f.write_str("there is no such listener"),
             // What the database said is for the log, not for the caller.
             Self::Store(error) => f.write_str(match error.kind() {
@@ -123,7 +123,10 @@ pub async fn error_pages(request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(format.content_type()),
+    );
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if format == Format::Html {
         view::protect(headers);
@@ -132,7 +135,11 @@ pub async fn error_pages(request: Request, next: Next) -> Response {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response.extensions_mut().insert(Complete);
-    *response.body_mut() = if with_body { Body::from(content) } else { Body::empty() };
+    *response.body_mut() = if with_body {
+        Body::from(content)
+    } else {
+        Body::empty()
+    };
     response
 }
 

@@ -19,7 +19,10 @@ pub(crate) struct BadParam {
 
 impl BadParam {
     pub(crate) fn new(name: &str, reason: &'static str) -> Self {
-        Self { name: name.to_owned(), reason }
+        Self {
+            name: name.to_owned(),
+            reason,
+        }
     }
 }
 
@@ -76,14 +79,21 @@ impl Params {
 
     /// What somebody looks for: trimmed, `None` when nothing is left.
     pub(crate) fn search(&self, name: &str) -> Result<Option<&str>, BadParam> {
-        let Some(text) = self.one(name)?.map(str::trim).filter(|text| !text.is_empty()) else {
+        let Some(text) = self
+            .one(name)?
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        else {
             return Ok(None);
         };
         if text.chars().count() > MAX_SEARCH {
             return Err(BadParam::new(name, "is longer than 100 characters"));
         }
         // PostgreSQL refuses NUL in text, and XML every control character.
-        if text.chars().any(|letter| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}')) {
+        if text
+            .chars()
+            .any(|letter| letter.is_control() || matches!(letter, '\u{fffe}' | '\u{ffff}'))
+        {
             return Err(BadParam::new(name, "contains a control character"));
         }
         Ok(Some(text))
@@ -100,7 +110,9 @@ fn decode(text: &str) -> Result<String, BadParam> {
             b'%' => {
                 let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
                 let (high, low) = (digit(rest.next()), digit(rest.next()));
-                let (Some(high), Some(low)) = (high, low) else { return Err(broken()) };
+                let (Some(high), Some(low)) = (high, low) else {
+                    return Err(broken());
+                };
                 u8::try_from(high * 16 + low).map_err(|_| broken())?
             }
             byte => byte,
@@ -140,16 +152,25 @@ mod tests {
             ("q=%ff", "the query is not UTF-8"),
             ("%c3=1", "the query is not UTF-8"),
         ] {
-            assert_eq!(Params::parse(text).unwrap_err().to_string(), reason, "{text}");
+            assert_eq!(
+                Params::parse(text).unwrap_err().to_string(),
+                reason,
+                "{text}"
+            );
         }
         let twice = Params::parse("page=1&page=2").unwrap();
-        assert_eq!(twice.one("page").unwrap_err().to_string(), "page is given twice");
+        assert_eq!(
+            twice.one("page").unwrap_err().to_string(),
+            "page is given twice"
+        );
     }
 
     #[test]
     fn numbers_outside_their_range_are_refused() {
         let number = |text: &str| {
-            Params::parse(&format!("n={text}")).unwrap().number("n", 7, 1..=100, "is 1 to 100")
+            Params::parse(&format!("n={text}"))
+                .unwrap()
+                .number("n", 7, 1..=100, "is 1 to 100")
         };
         assert_eq!(number(""), Ok(7));
         assert_eq!(number("100"), Ok(100));

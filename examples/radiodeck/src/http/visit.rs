@@ -18,7 +18,8 @@ use crate::view::{self, Markup};
 /// How long a shared cache may keep an answer for a visitor nobody knows: long enough to carry a
 /// rush, short enough that "on air" is true within a breath. A cache may go on with an old answer
 /// for a day when the site is down. A browser asks every time.
-const SHARED: &str = "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=86400";
+const SHARED: &str =
+    "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=86400";
 
 /// What every handler wants to know of a request.
 #[derive(Debug)]
@@ -37,7 +38,13 @@ impl FromRequestParts<App> for Visit {
         let params = Params::parse(parts.uri.query().unwrap_or(""))?;
         let format = Format::of(parts, &params)?;
         let listener = app.identity.listener(parts).await;
-        Ok(Self { app: app.clone(), format, params, listener, now: app.clock.now() })
+        Ok(Self {
+            app: app.clone(),
+            format,
+            params,
+            listener,
+            now: app.clock.now(),
+        })
     }
 }
 
@@ -74,7 +81,11 @@ impl Visit {
                     None => None,
                 };
                 let search = self.params.one("q").ok().flatten().unwrap_or("");
-                let site = Site { listener: listener.as_ref(), search, now: self.now };
+                let site = Site {
+                    listener: listener.as_ref(),
+                    search,
+                    now: self.now,
+                };
                 let (title, main) = content.page(&site);
                 view::page(&site, &title, &main).into_string()
             }
@@ -84,9 +95,16 @@ impl Visit {
             }
         };
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(self.format.content_type()),
+        );
         headers.insert(VARY, HeaderValue::from_static("accept, cookie, x-listener"));
-        let cache = if self.listener.is_some() { "private, no-store" } else { SHARED };
+        let cache = if self.listener.is_some() {
+            "private, no-store"
+        } else {
+            SHARED
+        };
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
         if self.format == Format::Html {
             view::protect(&mut headers);

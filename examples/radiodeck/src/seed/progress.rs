@@ -14,7 +14,10 @@ pub struct Progress {
 
 impl Progress {
     pub(crate) fn start() -> Self {
-        Self { started: Instant::now(), spoke: false }
+        Self {
+            started: Instant::now(),
+            spoke: false,
+        }
     }
 
     /// Notes that `done` of `total` rows of a table are in.

@@ -29,13 +29,32 @@ impl StoreError {
         operation: &'static str,
         source: impl Into<Source>,
     ) -> Self {
-        Self { kind, operation, source: Some(source.into()) }
+        Self {
+            kind,
+            operation,
+            source: Some(source.into()),
+        }
+    }
+
+    /// The same, with the place of the database in front of the cause.
+    pub(super) fn at(self, place: &str) -> Self {
+        let mut line = place.to_owned();
+        let mut cause = self.source.as_deref().map(|source| source as &dyn Error);
+        while let Some(error) = cause {
+            line.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        Self { source: Some(line.into()), ..self }
     }
 
     /// An error for a store of the caller's own, or for a test.
     #[must_use]
     pub fn of(kind: StoreErrorKind, operation: &'static str) -> Self {
-        Self { kind, operation, source: None }
+        Self {
+            kind,
+            operation,
+            source: None,
+        }
     }
 
     /// What went wrong.

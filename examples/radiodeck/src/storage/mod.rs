@@ -9,6 +9,7 @@
 //! differs is what a reader of an example wants to see.
 
 mod error;
+mod open;
 mod postgres;
 mod postgres_fill;
 mod query;
@@ -21,6 +22,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use error::{StoreError, StoreErrorKind};
+pub use open::open;
 pub use postgres::PostgresStore;
 pub use query::{Order, StationQuery, Window};
 pub use sqlite::SqliteStore;

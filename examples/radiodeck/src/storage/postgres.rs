@@ -5,19 +5,21 @@
 //! one round trip and not the four of `BEGIN` … `COMMIT`.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
+use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
 use super::{
     Kept, Order, StationQuery, Store, StoreError, StoreErrorKind, Window, postgres_fill as fill,
 };
-use crate::counts::measured;
+use crate::counts::{self, measured};
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
@@ -39,6 +41,7 @@ const TRACK: &str =
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    place: Arc<str>,
 }
 
 impl PostgresStore {
@@ -49,13 +52,19 @@ impl PostgresStore {
     ///
     /// When the address cannot be read, or nothing answers there.
     pub async fn connect(url: &str, connections: usize) -> Result<Self, StoreError> {
-        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| StoreError::new(StoreErrorKind::Failed, "read the address", error);
+        let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            StoreError::new(StoreErrorKind::Failed, "read the address", error)
+        };
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(unreadable("it must start with postgres://".into()));
         }
-        let mut config: Config =
-            url.parse().map_err(|error: tokio_postgres::Error| unreadable(error.into()))?;
-        config.application_name("radiodeck").connect_timeout(CONNECT_WAIT);
+        let mut config: Config = url
+            .parse()
+            .map_err(|error: tokio_postgres::Error| unreadable(error.into()))?;
+        let place = place(&config);
+        config
+            .application_name("radiodeck")
+            .connect_timeout(CONNECT_WAIT);
         if config.get_options().is_none() {
             // A statement that runs longer than the request's own deadline helps nobody.
             config.options("-c statement_timeout=10s");
@@ -65,7 +74,9 @@ impl PostgresStore {
         let manager = Manager::from_config(
             config,
             NoTls,
-            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
         );
         let pool = Pool::builder(manager)
             .max_size(connections.max(1))
@@ -74,9 +85,20 @@ impl PostgresStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::new(StoreErrorKind::Failed, "connect", error))?;
-        let store = Self { pool };
-        drop(store.connection("connect").await?);
-        Ok(store)
+        let store = Self {
+            pool,
+            place: place.into(),
+        };
+        match store.connection("connect").await {
+            Ok(_) => Ok(store),
+            Err(error) => Err(error.at(&store.place)),
+        }
+    }
+
+    /// Where the database is, without the password.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.place.to_string()
     }
 
     /// Creates the tables and fills them, unless that was done before.
@@ -89,7 +111,9 @@ impl PostgresStore {
     /// When the database refuses, or is gone.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
         let mut connection = self.connection("fill").await?;
-        fill::fill(&mut connection, seed).await.map_err(|error| failed("fill", error))
+        fill::fill(&mut connection, seed)
+            .await
+            .map_err(|error| failed("fill", error))
     }
 
     async fn connection(&self, operation: &'static str) -> Result<Object, StoreError> {
@@ -111,7 +135,12 @@ impl PostgresStore {
         measured(operation, 1, 1, async {
             let connection = self.connection(operation).await?;
             let ask = async {
+                let known = connection.statement_cache.size();
                 let statement = connection.prepare_cached(statement).await?;
+                if connection.statement_cache.size() > known {
+                    // Prepared just now: once a connection, and a round trip too.
+                    counts::extra_round_trip();
+                }
                 connection.query(&statement, parameters).await
             };
             ask.await.map_err(|error| failed(operation, error))
@@ -125,7 +154,11 @@ impl PostgresStore {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows(operation, statement, parameters).await?.into_iter().next())
+        Ok(self
+            .rows(operation, statement, parameters)
+            .await?
+            .into_iter()
+            .next())
     }
 
     async fn count(
@@ -141,11 +174,37 @@ impl PostgresStore {
     }
 }
 
+/// Hosts, ports and the database's name.
+fn place(config: &Config) -> String {
+    let hosts: Vec<_> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(index, host)| {
+            let ports = config.get_ports();
+            let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(path) => path.display().to_string(),
+            }
+        })
+        .collect();
+    format!(
+        "PostgreSQL at {}/{}",
+        hosts.join(","),
+        config.get_dbname().unwrap_or_default()
+    )
+}
+
 /// An error without a code, or with one of these classes, is about the connection and not about the
 /// statement: 08 connection exceptions, 53 insufficient resources, 57P operator intervention.
 fn failed(operation: &'static str, error: tokio_postgres::Error) -> StoreError {
     let kind = match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some(code) if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
+        Some(code)
+            if ["08", "53", "57P"]
+                .iter()
+                .any(|class| code.starts_with(class)) =>
+        {
             StoreErrorKind::Unavailable
         }
         Some(_) => StoreErrorKind::Failed,
@@ -168,17 +227,23 @@ impl Store for PostgresStore {
             Order::Name => "s.name, s.id",
         };
         let (pattern, genre) = (query.pattern(), query.genre.map(Genre::slug));
-        let (limit, offset) = (i64::from(query.window.limit), i64::from(query.window.offset));
+        let (limit, offset) = (
+            i64::from(query.window.limit),
+            i64::from(query.window.offset),
+        );
         let statement = format!(
             "SELECT {STATION}, (SELECT count(*) FROM stations s WHERE {conditions})
              FROM stations s WHERE {conditions} ORDER BY {order} LIMIT $3 OFFSET $4"
         );
-        let rows =
-            self.rows("stations", &statement, &[&pattern, &genre, &limit, &offset]).await?;
+        let rows = self
+            .rows("stations", &statement, &[&pattern, &genre, &limit, &offset])
+            .await?;
         let mut page = page_of("stations", &rows)?;
         if rows.is_empty() && offset > 0 {
             let statement = format!("SELECT count(*) FROM stations s WHERE {conditions}");
-            page.total = self.count("stations_count", &statement, &[&pattern, &genre]).await?;
+            page.total = self
+                .count("stations_count", &statement, &[&pattern, &genre])
+                .await?;
         }
         Ok(page)
     }
@@ -250,12 +315,19 @@ impl Store for PostgresStore {
              FROM favourites f JOIN stations s ON s.id = f.station_id
              WHERE f.listener_id = $1 ORDER BY f.since DESC, s.id LIMIT $2 OFFSET $3"
         );
-        let rows =
-            self.rows("favourites", &statement, &[&listener.get(), &limit, &offset]).await?;
+        let rows = self
+            .rows(
+                "favourites",
+                &statement,
+                &[&listener.get(), &limit, &offset],
+            )
+            .await?;
         let mut page = page_of("favourites", &rows)?;
         if rows.is_empty() && offset > 0 {
             let statement = "SELECT count(*) FROM favourites WHERE listener_id = $1";
-            page.total = self.count("favourites_count", statement, &[&listener.get()]).await?;
+            page.total = self
+                .count("favourites_count", statement, &[&listener.get()])
+                .await?;
         }
         Ok(page)
     }
@@ -268,7 +340,9 @@ impl Store for PostgresStore {
         let ids: Vec<i64> = stations.iter().map(|id| id.get()).collect();
         let statement = "SELECT station_id FROM favourites
                          WHERE listener_id = $1 AND station_id = ANY($2)";
-        let rows = self.rows("kept", statement, &[&listener.get(), &ids]).await?;
+        let rows = self
+            .rows("kept", statement, &[&listener.get(), &ids])
+            .await?;
         rows.iter().map(|row| id("kept", row, 0)).collect()
     }
 
@@ -291,7 +365,9 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM added),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self.row("keep", statement, &[&listener.get(), &station.get(), &now]).await?;
+        let row = self
+            .row("keep", statement, &[&listener.get(), &station.get(), &now])
+            .await?;
         row.map(|row| kept("keep", &row)).transpose()
     }
 
@@ -311,12 +387,20 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM dropped),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self.row("drop_favourite", statement, &[&listener.get(), &station.get()]).await?;
+        let row = self
+            .row(
+                "drop_favourite",
+                statement,
+                &[&listener.get(), &station.get()],
+            )
+            .await?;
         row.map(|row| kept("drop_favourite", &row)).transpose()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.rows("ping", "SELECT 1 FROM stations LIMIT 1", &[]).await.map(drop)
+        self.rows("ping", "SELECT 1 FROM stations LIMIT 1", &[])
+            .await
+            .map(drop)
     }
 }
 
@@ -325,7 +409,8 @@ fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
     row: &'r Row,
     index: usize,
 ) -> Result<T, StoreError> {
-    row.try_get(index).map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
+    row.try_get(index)
+        .map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
 }
 
 fn id<T>(operation: &'static str, row: &Row, index: usize) -> Result<T, StoreError>
@@ -337,13 +422,21 @@ where
 }
 
 fn page_of(operation: &'static str, rows: &[Row]) -> Result<Page<Station>, StoreError> {
-    let total = rows.first().map_or(Ok(0), |row| column(operation, row, 11))?;
-    let items = rows.iter().map(|row| station(operation, row)).collect::<Result<_, _>>()?;
+    let total = rows
+        .first()
+        .map_or(Ok(0), |row| column(operation, row, 11))?;
+    let items = rows
+        .iter()
+        .map(|row| station(operation, row))
+        .collect::<Result<_, _>>()?;
     Ok(Page { items, total })
 }
 
 fn kept(operation: &'static str, row: &Row) -> Result<Kept, StoreError> {
-    Ok(Kept { changed: column(operation, row, 0)?, favourites: column(operation, row, 1)? })
+    Ok(Kept {
+        changed: column(operation, row, 0)?,
+        favourites: column(operation, row, 1)?,
+    })
 }
 
 fn station(operation: &'static str, row: &Row) -> Result<Station, StoreError> {

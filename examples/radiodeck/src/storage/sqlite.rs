@@ -67,7 +67,8 @@ impl SqliteStore {
     /// When the file cannot be written.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
         let seed = seed.clone();
-        self.write("fill", move |connection| fill::fill(connection, &seed)).await
+        self.write("fill", move |connection| fill::fill(connection, &seed))
+            .await
     }
 
     async fn read<T: Send + 'static>(
@@ -413,7 +414,10 @@ fn change(
         )?
         .query_row([station.get(), by], |row| row.get(0))?;
     transaction.commit()?;
-    Ok(Some(Kept { changed, favourites }))
+    Ok(Some(Kept {
+        changed,
+        favourites,
+    }))
 }
 
 fn json_list(stations: &[StationId]) -> String {
@@ -423,7 +427,10 @@ fn json_list(stations: &[StationId]) -> String {
 
 fn page_of(rows: Vec<(Station, i64)>) -> Page<Station> {
     let total = rows.first().map_or(0, |(_, total)| *total);
-    Page { items: rows.into_iter().map(|(station, _)| station).collect(), total }
+    Page {
+        items: rows.into_iter().map(|(station, _)| station).collect(),
+        total,
+    }
 }
 
 fn station(row: &Row<'_>) -> rusqlite::Result<Station> {

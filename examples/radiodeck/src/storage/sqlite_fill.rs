@@ -130,7 +130,11 @@ fn insert(transaction: &Connection, rows: &Rows, progress: &mut Progress) -> rus
 
 fn is_filled(connection: &Connection) -> rusqlite::Result<bool> {
     connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'meta'", [], |_| Ok(()))
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE name = 'meta'",
+            [],
+            |_| Ok(()),
+        )
         .optional()
         .map(|found| found.is_some())
 }

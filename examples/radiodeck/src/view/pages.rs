@@ -53,7 +53,9 @@ impl Show for StationList {
             )
         } else {
             let address = list_address(filter.search.as_deref(), genre, filter.by_name);
-            html!((grid(&self.stations, site.now)) (pager(self.page, self.pages, &address)))
+            html!((grid(&self.stations, site.now))(pager(
+                self.page, self.pages, &address
+            )))
         };
         let main = html!(
             "<div class=\"heading\"><h1>" (title) "</h1><p>" (count(self.total, "station", "stations"))
@@ -77,7 +79,10 @@ impl Show for StationDetail {
                 "<p class=\"fine\">" (clock(air.started)) " to " (clock(air.ends)) "</p></div>"
             )
         });
-        let silence = station.now.is_none().then(|| html!("<p class=\"onair\">Off air right now.</p>"));
+        let silence = station
+            .now
+            .is_none()
+            .then(|| html!("<p class=\"onair\">Off air right now.</p>"));
         let main = html!(
             "<section class=\"station\">" (picture(station, 400)) "<div>\
              <p class=\"place\"><a href=\"/stations?genre=" (station.genre.slug()) "\">"
@@ -153,7 +158,11 @@ impl Show for Favourites {
                  <a class=\"button\" href=\"/stations\">Browse stations</a></section>"
             )
         } else {
-            html!((grid(&self.stations, site.now)) (pager(self.page, self.pages, "/favourites?page=")))
+            html!((grid(&self.stations, site.now))(pager(
+                self.page,
+                self.pages,
+                "/favourites?page="
+            )))
         };
         let main = html!(
             "<div class=\"heading\"><h1>Favourites</h1><p>" (count(self.total, "station", "stations"))
@@ -200,7 +209,9 @@ fn genres(chosen: Option<Genre>, search: Option<&str>, by_name: bool) -> Markup 
         let current = (genre == chosen).then(|| html!(" aria-current=\"true\""));
         html!("<a href=\"" (address) "\"" (current) ">" (text) "</a>")
     };
-    let chips: Vec<_> = Genre::all().map(|genre| chip(Some(genre), genre.name())).collect();
+    let chips: Vec<_> = Genre::all()
+        .map(|genre| chip(Some(genre), genre.name()))
+        .collect();
     let all = chosen.map(|_| chip(None, "All"));
     html!("<nav class=\"chips\" aria-label=\"Genres\">" (all) (chips) "</nav>")
 }

@@ -33,7 +33,11 @@ pub(super) fn clock(at: i64) -> Markup {
 }
 
 pub(super) fn count(number: i64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+    format!(
+        "{} {}",
+        thousands(number),
+        if number == 1 { one } else { many }
+    )
 }
 
 pub(super) fn picture(station: &StationView, size: u32) -> Markup {
@@ -97,9 +101,7 @@ pub(super) fn pager(page: u32, pages: u32, address: &str) -> Markup {
     if pages <= 1 && page <= 1 {
         return Markup::default();
     }
-    let link = |target: u32, text: &str, rel: &str| {
-        html!("<a class=\"button\" rel=\"" (rel) "\" href=\"" (address) (target) "\">" (text) "</a>")
-    };
+    let link = |target: u32, text: &str, rel: &str| html!("<a class=\"button\" rel=\"" (rel) "\" href=\"" (address) (target) "\">" (text) "</a>");
     let before = (page > 1).then(|| link((page - 1).min(pages.max(1)), "← Previous", "prev"));
     let after = (page < pages).then(|| link(page + 1, "Next →", "next"));
     html!(
@@ -156,9 +158,7 @@ pub(super) fn dial(stations: &[StationView]) -> Markup {
     let needle = stations
         .first()
         .and_then(|station| station.frequency.replace('.', "").parse().ok())
-        .map(|frequency: i64| {
-            html!("<path class=\"needle\" d=\"M" (x(frequency)) " 2v62\"/>")
-        });
+        .map(|frequency: i64| html!("<path class=\"needle\" d=\"M" (x(frequency)) " 2v62\"/>"));
     html!(
         "<svg class=\"scale\" viewBox=\"0 0 1000 84\" role=\"group\" \
          aria-label=\"Popular stations on the dial\"><path class=\"line\" d=\"M10 56h980\"/>\
@@ -180,10 +180,18 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (2_400, "2,400"), (-1_234_567, "-1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (2_400, "2,400"),
+            (-1_234_567, "-1,234,567"),
+        ] {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(length(205), "3:25");
-        assert_eq!(clock(-60).into_string(), "<time data-at=\"-60\">23:59 UTC</time>");
+        assert_eq!(
+            clock(-60).into_string(),
+            "<time data-at=\"-60\">23:59 UTC</time>"
+        );
     }
 }
