@@ -14,6 +14,7 @@ mod api;
 mod app;
 mod assets;
 mod clock;
+pub mod contract;
 pub mod counts;
 mod cover;
 mod http;

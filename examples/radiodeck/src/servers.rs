@@ -43,7 +43,11 @@ pub fn listen(socket: &Path) -> Result<UnixListener, launch::Error> {
 /// The name of the app server behind a socket: that of the file, without its ending.
 #[must_use]
 pub fn name(socket: &Path) -> String {
-    socket.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    socket
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// How long an app server may take to be ready. Opening a database takes milliseconds; on a machine
@@ -71,13 +75,24 @@ impl Role {
     /// Where an app server listens; `None` for the balancer.
     #[must_use]
     pub fn app_socket(&self) -> Option<PathBuf> {
-        if self.role == "app" { self.socket.clone() } else { None }
+        if self.role == "app" {
+            self.socket.clone()
+        } else {
+            None
+        }
     }
 
     fn options(socket: &Path, database: &str) -> Vec<OsString> {
         let socket = socket.as_os_str().to_owned();
         let (role, database) = ("app".into(), database.into());
-        vec!["--role".into(), role, "--socket".into(), socket, "--database".into(), database]
+        vec![
+            "--role".into(),
+            role,
+            "--socket".into(),
+            socket,
+            "--database".into(),
+            database,
+        ]
     }
 }
 
@@ -137,16 +152,30 @@ impl AppServers {
         for number in 1..=count {
             let name = format!("app-{number}");
             let socket = sockets.path().join(format!("{name}.sock"));
-            let server = AppServer { name, socket, pid: Arc::default() };
+            let server = AppServer {
+                name,
+                socket,
+                pid: Arc::default(),
+            };
             let options = Role::options(&server.socket, database);
-            let plan = Plan { executable: executable.clone(), options, server };
+            let plan = Plan {
+                executable: executable.clone(),
+                options,
+                server,
+            };
             starting.push((plan.spawn()?, plan));
         }
-        let mut all = Self { servers: Vec::new(), tasks: Vec::new(), stop, _sockets: sockets };
+        let mut all = Self {
+            servers: Vec::new(),
+            tasks: Vec::new(),
+            stop,
+            _sockets: sockets,
+        };
         for (mut running, plan) in starting {
             running.ready(&plan.server).await?;
             all.servers.push(plan.server.clone());
-            all.tasks.push(tokio::spawn(plan.keep_running(running, stopped.clone())));
+            all.tasks
+                .push(tokio::spawn(plan.keep_running(running, stopped.clone())));
         }
         Ok(all)
     }
@@ -159,13 +188,16 @@ impl AppServers {
     /// Each of them and its process, for [`launch::on_air`].
     #[must_use]
     pub fn parts(&self) -> Vec<(String, String)> {
-        self.iter().map(|server| (server.name.clone(), format!("pid {}", server.pid()))).collect()
+        self.iter()
+            .map(|server| (server.name.clone(), format!("pid {}", server.pid())))
+            .collect()
     }
 
     /// What to try with them, for [`launch::on_air`].
     #[must_use]
     pub fn tries(&self) -> Vec<String> {
-        let kill = |server: &AppServer| format!("kill -9 {} and go on: it comes back", server.pid());
+        let kill =
+            |server: &AppServer| format!("kill -9 {} and go on: it comes back", server.pid());
         self.servers.first().map(kill).into_iter().collect()
     }
 
@@ -206,7 +238,11 @@ impl Plan {
             .kill_on_drop(true)
             .spawn()?;
         let lines = child.stdout.take().map(BufReader::new);
-        Ok(Running { child, lines, since: Instant::now() })
+        Ok(Running {
+            child,
+            lines,
+            since: Instant::now(),
+        })
     }
 
     /// Starts the server again whenever it ends, until `stop`.
@@ -216,17 +252,20 @@ impl Plan {
         loop {
             let ended = tokio::select! {
                 ended = running.child.wait() => ended,
-                _ = stop.wait_for(|stop| *stop) => return running.finish().await,
+                () = wanted(&mut stop) => return running.finish().await,
             };
             let pid = self.server.pid.swap(0, Ordering::Relaxed);
-            launch::say(&format!("{name} (pid {pid}) {}, starting it again", how(ended)));
+            launch::say(&format!(
+                "{name} (pid {pid}) {}, starting it again",
+                how(ended)
+            ));
             if running.since.elapsed() >= PROVEN {
                 backoff = FIRST_BACKOFF;
             }
             running = loop {
                 tokio::select! {
                     () = tokio::time::sleep(backoff) => {}
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = wanted(&mut stop) => return,
                 }
                 backoff = (backoff * 2).min(LAST_BACKOFF);
                 let attempt = async {
@@ -236,7 +275,7 @@ impl Plan {
                 };
                 let attempt = tokio::select! {
                     attempt = attempt => attempt,
-                    _ = stop.wait_for(|stop| *stop) => return,
+                    () = wanted(&mut stop) => return,
                 };
                 match attempt {
                     Ok(running) => break running,
@@ -246,6 +285,11 @@ impl Plan {
             launch::say(&format!("{name} is back, pid {}", self.server.pid()));
         }
     }
+}
+
+/// Waits for the wish to stop. Does not hand out the channel's guard, which must not be kept.
+async fn wanted(stop: &mut watch::Receiver<bool>) {
+    let _ended = stop.wait_for(|stop| *stop).await;
 }
 
 /// How a process ended, as the end of a sentence.
@@ -284,12 +328,21 @@ impl Running {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => {
                 let ended = self.child.wait().await;
-                return Err(launch::Error::new(format!("{name} {} before it was ready", how(ended))));
+                return Err(launch::Error::new(format!(
+                    "{name} {} before it was ready",
+                    how(ended)
+                )));
             }
             Ok(Err(error)) => return Err(error.into()),
-            Err(_) => return Err(launch::Error::new(format!("{name} was not ready within 30 s"))),
+            Err(_) => {
+                return Err(launch::Error::new(format!(
+                    "{name} was not ready within 30 s"
+                )));
+            }
         }
-        server.pid.store(self.child.id().unwrap_or(0), Ordering::Relaxed);
+        server
+            .pid
+            .store(self.child.id().unwrap_or(0), Ordering::Relaxed);
         // Somebody has to read on, or a talkative server would wait for its own output.
         tokio::spawn(async move { tokio::io::copy(&mut lines, &mut tokio::io::sink()).await });
         Ok(())
@@ -299,7 +352,10 @@ impl Running {
     async fn finish(mut self) {
         drop(self.child.stdin.take());
         let patience = DRAIN_LIMIT + Duration::from_secs(1);
-        if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
+        if tokio::time::timeout(patience, self.child.wait())
+            .await
+            .is_err()
+        {
             let _gone = self.child.kill().await;
         }
     }

@@ -28,9 +28,6 @@ struct Options {
     /// The database: postgres://USER:PASSWORD@HOST:PORT/NAME
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// How many connections to it at most
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    connections: usize,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +38,7 @@ async fn run(options: Options) -> Result<(), launch::Error> {
     let stop = launch::Stop::on_signal()?;
     let listener = launch::bind(options.listen).await?;
     let url = launch::database_url(options.database)?;
-    let store = PostgresStore::connect(&url, options.connections).await?;
+    let store = PostgresStore::connect(&url, 16).await?;
     store.fill(&Seed::default()).await?;
 
     let parts = [("database".to_owned(), store.place())];

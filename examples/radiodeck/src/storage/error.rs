@@ -44,7 +44,10 @@ impl StoreError {
             line.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        Self { source: Some(line.into()), ..self }
+        Self {
+            source: Some(line.into()),
+            ..self
+        }
     }
 
     /// An error for a store of the caller's own, or for a test.
