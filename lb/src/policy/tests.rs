@@ -10,7 +10,7 @@ use crate::lease::{Lease, Load, Member};
 fn candidates(weights: &[u16]) -> Vec<Candidate> {
     let member = |slot: usize| Member {
         id: EndpointId {
-            slot: slot as u32,
+            slot: u32::try_from(slot).unwrap(),
             generation: 0,
         },
         name: format!("e{slot}").into(),
