@@ -1,6 +1,6 @@
 //! The request body on the proxy's way.
 
-use crate::proxy::upstream::BoxError;
+use crate::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, combinators::UnsyncBoxBody};
@@ -50,7 +50,9 @@ impl ProxyBody {
         }
         match body {
             Some(body) if body.is_end_stream() => Self::empty(),
-            Some(body) => Self { kind: Kind::Boxed(body.map_err(Into::into).boxed_unsync()) },
+            Some(body) => Self {
+                kind: Kind::Boxed(body.map_err(Into::into).boxed_unsync()),
+            },
             None => Self::empty(),
         }
     }
@@ -58,7 +60,13 @@ impl ProxyBody {
 
 impl From<Incoming> for ProxyBody {
     fn from(body: Incoming) -> Self {
-        if body.is_end_stream() { Self::empty() } else { Self { kind: Kind::Incoming(body) } }
+        if body.is_end_stream() {
+            Self::empty()
+        } else {
+            Self {
+                kind: Kind::Incoming(body),
+            }
+        }
     }
 }
 
@@ -72,9 +80,9 @@ impl Body for ProxyBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match &mut self.get_mut().kind {
             Kind::Empty => Poll::Ready(None),
-            Kind::Incoming(body) => {
-                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(Into::into)))
-            }
+            Kind::Incoming(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(Into::into))),
             Kind::Boxed(body) => Pin::new(body).poll_frame(cx),
         }
     }

@@ -65,7 +65,10 @@ impl TrustedProxies {
 
 impl FromIterator<IpNet> for TrustedProxies {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        Self { networks: networks.into_iter().collect(), unix: false }
+        Self {
+            networks: networks.into_iter().collect(),
+            unix: false,
+        }
     }
 }
 
@@ -91,7 +94,9 @@ impl std::error::Error for ParseNetworkError {}
 pub fn parse_network(text: &str) -> Result<IpNet, ParseNetworkError> {
     let network = IpNet::from_str(text).ok();
     let network = network.or_else(|| IpAddr::from_str(text).ok().map(IpNet::from));
-    network.ok_or_else(|| ParseNetworkError { value: text.to_owned() })
+    network.ok_or_else(|| ParseNetworkError {
+        value: text.to_owned(),
+    })
 }
 
 /// What the proxy tells backends about the client.
@@ -202,7 +207,9 @@ impl Forwarding {
             if element.is_empty() {
                 continue;
             }
-            let Some(ip) = node_of(element).as_deref().and_then(parse_node_text) else { break };
+            let Some(ip) = node_of(element).as_deref().and_then(parse_node_text) else {
+                break;
+            };
             row.push(element.to_owned());
             if !self.contains_proxy(ip) {
                 break;
@@ -261,7 +268,10 @@ fn node_of(element: &str) -> Option<String> {
     for pair in split_quoted(element, b';')? {
         let (name, value) = pair.trim().split_once('=')?;
         if name.eq_ignore_ascii_case("for") {
-            let value = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            let value = match value
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+            {
                 Some(quoted) => quoted.replace('\\', ""),
                 None => value.to_owned(),
             };

@@ -132,7 +132,9 @@ pub(crate) fn count_down_max_forwards(headers: &mut HeaderMap) -> Result<bool, H
         return Err(HeaderRejection::MaxForwards);
     }
     // A number too large to read is still larger than any chain of proxies.
-    let left = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+    let left = std::str::from_utf8(value)
+        .ok()
+        .and_then(|text| text.parse().ok());
     let left: u32 = left.unwrap_or(u32::MAX);
     let Some(left) = left.checked_sub(1) else {
         return Ok(false);
@@ -186,7 +188,9 @@ impl Seen {
                     [b'x', b'-', rest @ ..] => {
                         seen.forwarding |= rest.starts_with(b"forwarded-") || rest == b"real-ip";
                     }
-                    b"keep-alive" | b"proxy-connection" | b"http2-settings"
+                    b"keep-alive"
+                    | b"proxy-connection"
+                    | b"http2-settings"
                     | b"proxy-authentication-info" => seen.rare = true,
                     _ => {}
                 },

@@ -1,9 +1,9 @@
 //! The response body on its way in.
 
-use super::error::BoxError;
 use super::h1::H1;
 use super::h2::StreamGuard;
 use super::pool::Pool;
+use crate::BoxError;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -31,15 +31,24 @@ enum Carried<B> {
 impl<B> UpstreamBody<B> {
     /// A body that needs nothing but to be read.
     pub(super) fn detached(incoming: Incoming) -> Self {
-        Self { incoming, connection: Carried::Nothing }
+        Self {
+            incoming,
+            connection: Carried::Nothing,
+        }
     }
 
     pub(super) fn h1(incoming: Incoming, connection: Box<H1<B>>, pool: Arc<Pool<B>>) -> Self {
-        Self { incoming, connection: Carried::H1(connection, pool) }
+        Self {
+            incoming,
+            connection: Carried::H1(connection, pool),
+        }
     }
 
     pub(super) fn h2(incoming: Incoming, stream: StreamGuard) -> Self {
-        Self { incoming, connection: Carried::H2 { _stream: stream } }
+        Self {
+            incoming,
+            connection: Carried::H2 { _stream: stream },
+        }
     }
 }
 
@@ -91,6 +100,8 @@ where
 
 impl<B> fmt::Debug for UpstreamBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamBody").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("UpstreamBody")
+            .field("incoming", &self.incoming)
+            .finish_non_exhaustive()
     }
 }

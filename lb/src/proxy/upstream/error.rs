@@ -1,11 +1,11 @@
 //! What went wrong between the proxy and one endpoint, and whether the request got out.
 
-use crate::Sent;
-use http::Request;
 use std::error::Error as StdError;
 use std::fmt;
 
-pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
+use http::Request;
+
+use crate::{BoxError, Sent};
 
 /// The step of an exchange at which it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    fn describe(self) -> &'static str {
+    pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Connect => "cannot connect to the endpoint",
             Self::ConnectTimeout => "connecting to the endpoint timed out",
@@ -60,12 +60,32 @@ impl<B> UpstreamError<B> {
         request: Request<B>,
         source: impl Into<Option<BoxError>>,
     ) -> Self {
-        Self { phase, sent: Sent::No, request: Some(Box::new(request)), source: source.into() }
+        Self {
+            phase,
+            sent: Sent::No,
+            request: Some(Box::new(request)),
+            source: source.into(),
+        }
+    }
+
+    /// No connection, and no request either.
+    pub(crate) fn not_connected(phase: Phase, source: impl Into<Option<BoxError>>) -> Self {
+        Self {
+            phase,
+            sent: Sent::No,
+            request: None,
+            source: source.into(),
+        }
     }
 
     /// The request was handed to the connection; it may have arrived.
     pub(crate) fn maybe_sent(phase: Phase, source: impl Into<Option<BoxError>>) -> Self {
-        Self { phase, sent: Sent::Maybe, request: None, source: source.into() }
+        Self {
+            phase,
+            sent: Sent::Maybe,
+            request: None,
+            source: source.into(),
+        }
     }
 
     /// The step at which the exchange failed.
@@ -105,6 +125,8 @@ impl<B> fmt::Display for UpstreamError<B> {
 
 impl<B> StdError for UpstreamError<B> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+        self.source
+            .as_ref()
+            .map(|source| &**source as &(dyn StdError + 'static))
     }
 }

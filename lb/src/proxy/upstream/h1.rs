@@ -7,8 +7,9 @@
 //! way when the response starts, or an upgrade) gets a task, because then progress in one
 //! direction must not wait for a reader of the other.
 
-use super::error::{BoxError, Phase, UpstreamError};
+use super::error::{Phase, UpstreamError};
 use super::send_body::{Progress, SendBody};
+use crate::BoxError;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
@@ -18,7 +19,6 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::rt::{Read, Write};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use tokio::time::{Duration, Instant, Sleep};
 
@@ -59,7 +59,10 @@ where
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await?;
+        let (sender, connection) = Builder::new()
+            .max_buf_size(MAX_BUFFER)
+            .handshake(io)
+            .await?;
         Ok(Box::new(Self {
             sender,
             driver: Some(Box::pin(connection.with_upgrades())),
@@ -117,7 +120,9 @@ where
                     UpstreamError::maybe_sent(phase_of(&error), boxed(error))
                 }
             }),
-            None if self.driver.is_none() => UpstreamError::maybe_sent(Phase::Response, None).into(),
+            None if self.driver.is_none() => {
+                UpstreamError::maybe_sent(Phase::Response, None).into()
+            }
             None => UpstreamError::maybe_sent(Phase::HeadTimeout, None).into(),
         }
     }
@@ -206,7 +211,10 @@ pub(super) fn frame<B: Body>(request: &mut Request<B>) {
     } else {
         headers.remove(header::CONTENT_LENGTH);
         // Said explicitly, because hyper would drop the chunked body of a GET without it.
-        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        headers.insert(
+            header::TRANSFER_ENCODING,
+            HeaderValue::from_static("chunked"),
+        );
     }
 }
 
@@ -219,7 +227,9 @@ mod tests {
     fn framed(body: ProxyBody, fields: &[(&'static str, &'static str)]) -> http::HeaderMap {
         let mut request = Request::new(body);
         for (name, value) in fields {
-            request.headers_mut().append(*name, HeaderValue::from_static(value));
+            request
+                .headers_mut()
+                .append(*name, HeaderValue::from_static(value));
         }
         frame(&mut request);
         request.headers().clone()
@@ -228,12 +238,18 @@ mod tests {
     #[test]
     fn the_body_decides_the_framing_whatever_the_head_said() {
         let five = || ProxyBody::new(Full::new(Bytes::from_static(b"12345")));
-        let headers = framed(five(), &[("content-length", "9"), ("transfer-encoding", "chunked")]);
+        let headers = framed(
+            five(),
+            &[("content-length", "9"), ("transfer-encoding", "chunked")],
+        );
         assert_eq!(headers["content-length"], "5");
         assert!(!headers.contains_key("transfer-encoding"));
 
         let endless = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>();
-        let headers = framed(ProxyBody::new(StreamBody::new(endless)), &[("content-length", "9")]);
+        let headers = framed(
+            ProxyBody::new(StreamBody::new(endless)),
+            &[("content-length", "9")],
+        );
         assert_eq!(headers["transfer-encoding"], "chunked");
         assert!(!headers.contains_key("content-length"));
 

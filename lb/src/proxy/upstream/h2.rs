@@ -1,10 +1,11 @@
 //! HTTP/2 with prior knowledge: a few connections, each with many streams.
 
 use super::connect::Connect;
-use super::error::{BoxError, Phase, UpstreamError};
+use super::error::{Phase, UpstreamError};
 use super::h1::phase_of;
 use super::send_body::SendBody;
 use super::{Config, connect_within};
+use crate::BoxError;
 use bytes::Bytes;
 use http::header;
 use http::uri::{PathAndQuery, Scheme, Uri};
@@ -55,7 +56,10 @@ where
     B::Error: Into<BoxError>,
 {
     pub(super) fn new() -> Self {
-        Self { open: Mutex::new(Vec::new()), opening: tokio::sync::Mutex::new(()) }
+        Self {
+            open: Mutex::new(Vec::new()),
+            opening: tokio::sync::Mutex::new(()),
+        }
     }
 
     pub(super) async fn exchange<C: Connect>(
@@ -116,7 +120,10 @@ where
             connection.streams.load(Ordering::Relaxed) < STREAMS_PER_CONNECTION
         })?;
         connection.streams.fetch_add(1, Ordering::Relaxed);
-        Some((connection.sender.clone(), StreamGuard(Arc::clone(&connection.streams))))
+        Some((
+            connection.sender.clone(),
+            StreamGuard(Arc::clone(&connection.streams)),
+        ))
     }
 
     async fn open<C: Connect>(
@@ -140,7 +147,11 @@ where
         tokio::spawn(driver);
         let streams = Arc::new(AtomicUsize::new(1));
         let guard = StreamGuard(Arc::clone(&streams));
-        let connection = Connection { sender: sender.clone(), streams, born: Instant::now() };
+        let connection = Connection {
+            sender: sender.clone(),
+            streams,
+            born: Instant::now(),
+        };
         self.lock().push(Arc::new(connection));
         Ok((sender, guard))
     }
