@@ -31,11 +31,11 @@
 #![cfg(target_os = "linux")]
 
 pub mod dirs;
+mod error;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod redis;
-mod error;
 mod sys;
 pub mod tools;
 

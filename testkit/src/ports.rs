@@ -9,9 +9,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr as UnixAddr, UnixDatagram};
-use std::ops::Range;
 
 /// Where the search starts: above the services that people run by hand, below Linux's default
 /// ephemeral range (32768–60999).
@@ -40,14 +40,31 @@ impl Port {
     ///
     /// An I/O error when every candidate is taken.
     pub fn reserve() -> io::Result<Port> {
-        let range = candidates();
+        Port::search(candidates(), Port::try_reserve)
+    }
+
+    /// Reserves a free port and the one `offset` above it.
+    ///
+    /// # Errors
+    ///
+    /// An I/O error when no such pair is free.
+    pub fn reserve_pair(offset: u16) -> io::Result<(Port, Port)> {
+        let Range { start, end } = candidates();
+        let range = start..end.saturating_sub(offset).max(start + 1);
+        Port::search(range, |number| {
+            let upper = number.checked_add(offset)?;
+            Some((Port::try_reserve(number)?, Port::try_reserve(upper)?))
+        })
+    }
+
+    fn search<T>(range: Range<u16>, reserve: impl Fn(u16) -> Option<T>) -> io::Result<T> {
         let count = u64::from(range.end - range.start);
         // A random start keeps concurrent test processes out of each other's way; correctness
         // comes from the lock, so this needs no seed.
         let start = RandomState::new().hash_one(std::process::id()) % count;
         (0..count)
             .filter_map(|step| u16::try_from((start + step) % count).ok())
-            .find_map(|offset| Port::try_reserve(range.start + offset))
+            .find_map(|offset| reserve(range.start + offset))
             .ok_or_else(|| io::Error::other(format!("no free loopback port in {range:?}")))
     }
 
@@ -123,6 +140,13 @@ mod tests {
         drop(port);
         assert!(Port::try_reserve(number).is_none());
         drop(listener);
+    }
+
+    #[test]
+    fn a_pair_keeps_its_distance() {
+        let (lower, upper) = Port::reserve_pair(10_000).unwrap();
+        assert_eq!(upper.number() - lower.number(), 10_000);
+        assert!(Port::try_reserve(upper.number()).is_none());
     }
 
     #[test]

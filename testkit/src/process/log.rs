@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -122,6 +123,14 @@ impl Log {
             tail += line;
         }
         tail + "\n---"
+    }
+
+    /// The log, once the streams of a child that ended are read to their end; at most a second
+    /// later, because a descendant may hold them open.
+    pub(crate) async fn drained(&self) -> &Log {
+        let end = self.find(self.mark(), |_, _| false);
+        let _ = tokio::time::timeout(Duration::from_secs(1), end).await;
+        self
     }
 
     /// The first line after `mark` that `wanted` accepts; `None` once the streams ended without it.

@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 
 pub use self::binary::{BinaryError, cargo_binary, cargo_example};
 pub use self::error::{SpawnError, WaitError};
-pub use self::launch::{Launch, Owner};
 pub(crate) use self::launch::spawn_thread;
+pub use self::launch::{Launch, Owner};
 pub use self::log::{Log, Mark, Source};
 pub use self::tree::{descendants, is_alive};
 
@@ -276,6 +276,15 @@ impl Process {
         Ok(status)
     }
 
+    /// [`Process::kill_tree`] for `Drop`: blocks, and gives up silently.
+    pub(crate) fn kill_tree_blocking(&self) {
+        self.signal(Signal::Stop);
+        for process in tree::with_descendants(self.pid()).iter().rev() {
+            process.signal(Sig::KILL);
+        }
+        let _ = self.wait_blocking(KERNEL_WITHIN);
+    }
+
     /// Kills the process group and reaps the child now, as dropping does, but keeps the log.
     ///
     /// Blocks until the child has ended. Signals sent afterwards go nowhere.
@@ -359,9 +368,12 @@ impl Process {
         prefix: &str,
         within: Duration,
     ) -> Result<String, WaitError> {
-        self.wait_for(mark, within, &format!("a line `{prefix}…`"), |source, line| {
-            source == Source::Stdout && line.starts_with(prefix)
-        })
+        self.wait_for(
+            mark,
+            within,
+            &format!("a line `{prefix}…`"),
+            |source, line| source == Source::Stdout && line.starts_with(prefix),
+        )
         .await
     }
 
