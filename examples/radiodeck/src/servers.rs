@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::UnixListener;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -238,8 +238,11 @@ impl Plan {
             .kill_on_drop(true)
             .spawn()?;
         let lines = child.stdout.take().map(BufReader::new);
+        // Out of the child, because `Child::wait` would close it.
+        let pipe = child.stdin.take();
         Ok(Running {
             child,
+            pipe,
             lines,
             since: Instant::now(),
         })
@@ -304,6 +307,8 @@ fn how(ended: io::Result<ExitStatus>) -> String {
 #[derive(Debug)]
 struct Running {
     child: Child,
+    /// Open as long as the server is wanted.
+    pipe: Option<ChildStdin>,
     lines: Option<BufReader<ChildStdout>>,
     since: Instant,
 }
@@ -350,7 +355,7 @@ impl Running {
 
     /// Closes the pipe, which tells the server to drain, and waits for its end.
     async fn finish(mut self) {
-        drop(self.child.stdin.take());
+        drop(self.pipe.take());
         let patience = DRAIN_LIMIT + Duration::from_secs(1);
         if tokio::time::timeout(patience, self.child.wait())
             .await
