@@ -66,3 +66,75 @@ mod sqlite {
         assert!(SqliteStore::open(directory.path(), 1).await.is_err());
     }
 }
+
+mod postgres {
+    use super::*;
+    use radiodeck::PostgresStore;
+    use radiodeck::storage::{StationQuery, StoreErrorKind, Window};
+    use terrace_testkit::{Postgres, tools};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn keeps_the_contract_and_fills_itself_once() {
+        let Some(_) = tools::require_or_skip("postgres") else {
+            return;
+        };
+        let server = Postgres::start().await.unwrap();
+
+        let url = server.create_database("contract").await.unwrap();
+        let store = PostgresStore::connect(&url, 4).await.unwrap();
+        store.fill(&Seed::small()).await.unwrap();
+        contract::check(Arc::new(store)).await;
+
+        let url = server.create_database("race").await.unwrap();
+        let start = async || {
+            let store = PostgresStore::connect(&url, 2).await?;
+            store.fill(&Seed::default()).await?;
+            Ok::<_, radiodeck::storage::StoreError>(store)
+        };
+        let (one, two, three) = tokio::join!(start(), start(), start());
+        for store in [one.unwrap(), two.unwrap(), three.unwrap()] {
+            let all = StationQuery::all(Window::page(1, 1));
+            assert_eq!(store.stations(&all).await.unwrap().total, 2_400);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_comes_back_is_used_again() {
+        let Some(_) = tools::require_or_skip("postgres") else {
+            return;
+        };
+        let server = Postgres::start().await.unwrap();
+        let store = PostgresStore::connect(&server.url(), 2).await.unwrap();
+        store.fill(&Seed::small()).await.unwrap();
+        server.kill().await.unwrap();
+        let error = store.ping().await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        assert!(error.is_retryable());
+        server.restart().await.unwrap();
+        // At most one answer is lost on a connection that nobody had looked at since.
+        if store.ping().await.is_err() {
+            store.ping().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_leads_nowhere_is_an_error_without_the_password() {
+        for (url, part) in [
+            ("mysql://localhost/x", "must start with postgres://"),
+            ("postgres://localhost:port/x", "read the address"),
+            (
+                "postgres://me:geheim@127.0.0.1:1/x",
+                "PostgreSQL at 127.0.0.1:1/x",
+            ),
+        ] {
+            let error = PostgresStore::connect(url, 1)
+                .await
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains(part) && !error.contains("geheim"),
+                "{url}: {error}"
+            );
+        }
+    }
+}

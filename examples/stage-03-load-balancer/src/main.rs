@@ -64,9 +64,10 @@ async fn run(options: Options) -> Result<(), launch::Error> {
         let upstream = Upstream::builder(server.name()).connector(socket).build()?;
         endpoints.push(Endpoint::new(server.name(), upstream)?);
     }
+    let health = HealthConfig::default().interval(Duration::from_millis(500));
     let balance = Balance::builder()
         .endpoints(endpoints)
-        .health(HttpCheck::new("/healthz")?, HealthConfig::default())
+        .health(HttpCheck::new("/healthz")?, health)
         .http()
         .retry(HttpRetry)
         .spawn()?;

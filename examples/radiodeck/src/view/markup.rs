@@ -115,7 +115,6 @@ pub(crate) use html;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
     #[test]

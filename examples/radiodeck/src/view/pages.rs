@@ -45,18 +45,21 @@ impl Show for StationList {
             let current = (by_name == filter.by_name).then(|| html!(" aria-current=\"true\""));
             html!("<a href=\"" (address) "\"" (current) ">" (text) "</a>")
         };
+        let address = list_address(filter.search.as_deref(), genre, filter.by_name);
         let content = if self.stations.is_empty() {
-            html!(
-                "<section class=\"empty\">" (static_noise()) "<h2>Nothing on this frequency</h2>\
-                 <p>No station matches. Try a shorter word, a city, or another genre.</p>\
-                 <a class=\"button\" href=\"/stations\">All stations</a></section>"
+            nothing(
+                "Nothing on this frequency",
+                if self.total > 0 {
+                    "The list ends before this page."
+                } else {
+                    "No station matches. Try a shorter word, a city, or another genre."
+                },
+                "All stations",
             )
         } else {
-            let address = list_address(filter.search.as_deref(), genre, filter.by_name);
-            html!((grid(&self.stations, site.now))(pager(
-                self.page, self.pages, &address
-            )))
+            grid(&self.stations, site.now)
         };
+        let content = html!((content)(pager(self.page, self.pages, &address)));
         let main = html!(
             "<div class=\"heading\"><h1>" (title) "</h1><p>" (count(self.total, "station", "stations"))
             "</p><p class=\"sort\">" (sort(false, "Most kept")) (sort(true, "A to Z")) "</p></div>"
@@ -152,18 +155,15 @@ impl Show for Favourites {
 
     fn page(&self, site: &Site<'_>) -> (String, Markup) {
         let content = if self.stations.is_empty() {
-            html!(
-                "<section class=\"empty\">" (static_noise()) "<h2>No favourites here</h2>\
-                 <p>Press the heart on a station and it stays with you.</p>\
-                 <a class=\"button\" href=\"/stations\">Browse stations</a></section>"
+            nothing(
+                "No favourites here",
+                "Press the heart on a station and it stays with you.",
+                "Browse stations",
             )
         } else {
-            html!((grid(&self.stations, site.now))(pager(
-                self.page,
-                self.pages,
-                "/favourites?page="
-            )))
+            grid(&self.stations, site.now)
         };
+        let content = html!((content)(pager(self.page, self.pages, "/favourites?page=")));
         let main = html!(
             "<div class=\"heading\"><h1>Favourites</h1><p>" (count(self.total, "station", "stations"))
             "</p></div>" (content)
@@ -200,6 +200,13 @@ impl Show for SignIn {
         );
         ("Sign in".to_owned(), main)
     }
+}
+
+fn nothing(title: &'static str, advice: &'static str, button: &'static str) -> Markup {
+    html!(
+        "<section class=\"empty\">" (static_noise()) "<h2>" (title) "</h2><p>" (advice) "</p>\
+         <a class=\"button\" href=\"/stations\">" (button) "</a></section>"
+    )
 }
 
 fn genres(chosen: Option<Genre>, search: Option<&str>, by_name: bool) -> Markup {
