@@ -12,7 +12,7 @@ pub(crate) fn address(station: StationId, version: i32) -> String {
     format!("/covers/{station}.svg?v={version}")
 }
 
-/// The hue of a station, in degrees: its covers and its page share it.
+/// The hue of a station's first cover, in degrees.
 pub(crate) fn hue(station: StationId) -> u32 {
     let mut draw = Draw::new(station, 1);
     draw.below(360)
@@ -24,10 +24,11 @@ pub(crate) fn svg(station: StationId, version: i32) -> String {
     let hue = draw.below(360);
     let near = (hue + 24 + draw.below(30)) % 360;
     let far = (hue + 150 + draw.below(80)) % 360;
-    let dark = format!("hsl({hue} 42% 17%)");
-    let deep = format!("hsl({hue} 50% 34%)");
-    let warm = format!("hsl({near} 62% 56%)");
-    let light = format!("hsl({far} 58% 80%)");
+    // In OKLCH, equal lightness looks equally light in every hue: no cover shouts.
+    let dark = format!("oklch(25% 0.05 {hue})");
+    let deep = format!("oklch(43% 0.1 {hue})");
+    let warm = format!("oklch(68% 0.15 {near})");
+    let light = format!("oklch(87% 0.08 {far})");
     let mut out = String::with_capacity(4_096);
     out.push_str("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 400 400\">");
     let _ = write!(out, "<rect width=\"400\" height=\"400\" fill=\"{dark}\"/>");
@@ -184,7 +185,7 @@ impl Draw {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        u32::try_from((self.0 >> 32) * u64::from(bound) >> 32).unwrap_or(0)
+        u32::try_from(((self.0 >> 32) * u64::from(bound)) >> 32).unwrap_or(0)
     }
 }
 

@@ -91,20 +91,20 @@ impl Seed {
             .one_of(&words::TAGLINES)
             .replace("{genre}", genre.name())
             .replace("{city}", city);
-        let frequency = 875 + random.below(206) as i32;
-        let loop_offset = random.below(86_400);
+        let frequency = 875 + random.below(206).cast_signed();
+        let loop_offset = i64::from(random.below(86_400));
 
         let mut loop_seconds = 0;
         let count = random.between(self.min_tracks, self.max_tracks);
         for position in 0..count {
-            let seconds = 140 + random.below(240);
+            let seconds = 140 + i64::from(random.below(240));
             let Ok(id) = TrackId::try_from(rows.tracks.len() as i64 + 1) else {
                 return;
             };
             rows.tracks.push(Track {
                 id,
                 station,
-                position: position as i32,
+                position: position.cast_signed(),
                 title: random.pair(&words::TITLE_HEADS, &words::TITLE_TAILS),
                 artist: random.pair(&words::ARTIST_HEADS, &words::ARTIST_TAILS),
                 album: random.pair(&words::TITLE_HEADS, &words::TITLE_TAILS),
@@ -135,7 +135,7 @@ impl Seed {
         };
         let first = *random.one_of(&words::FIRST_NAMES);
         let last = *random.one_of(&words::LAST_NAMES);
-        let joined = OPENING_DAY + random.below(600 * 86_400);
+        let joined = OPENING_DAY + i64::from(random.below(600 * 86_400));
         rows.listeners.push(Listener {
             id: listener,
             handle: format!("{}{id}", first.to_lowercase()),
@@ -151,7 +151,7 @@ impl Seed {
             if kept.insert(index) {
                 let station = &mut rows.stations[index];
                 station.favourites += 1;
-                let since = joined + random.below(100 * 86_400);
+                let since = joined + i64::from(random.below(100 * 86_400));
                 rows.favourites.push(Favourite {
                     listener,
                     station: station.id,
@@ -186,7 +186,7 @@ fn genre_of(random: &mut Random) -> Genre {
 /// A station drawn so that few have many listeners: the square of a uniform number, spread over ids.
 fn popular(random: &mut Random, stations: usize) -> usize {
     let unit = random.below(1 << 20) as usize;
-    let rank = (unit * unit >> 20) * stations >> 20;
+    let rank = (((unit * unit) >> 20) * stations) >> 20;
     (rank * 7 + 11) % stations
 }
 

@@ -21,14 +21,14 @@ impl Random {
     }
 
     /// A number from 0 to `bound` - 1.
-    pub(super) fn below(&mut self, bound: u32) -> i64 {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         // The high half times the bound: no division, and a bias far too small to see here.
-        (((self.next() >> 32) * u64::from(bound)) >> 32).cast_signed()
+        u32::try_from(((self.next() >> 32) * u64::from(bound)) >> 32).unwrap_or(0)
     }
 
     /// A number from `low` to `high`, both included.
-    pub(super) fn between(&mut self, low: u32, high: u32) -> i64 {
-        i64::from(low) + self.below(high.saturating_sub(low).saturating_add(1))
+    pub(super) fn between(&mut self, low: u32, high: u32) -> u32 {
+        low + self.below(high.saturating_sub(low).saturating_add(1))
     }
 
     pub(super) fn one_of<'a, T>(&mut self, list: &'a [T]) -> &'a T {

@@ -150,7 +150,7 @@ pub(super) fn dial(stations: &[StationView]) -> Markup {
                 "<a href=\"/stations/" (station.id.get()) "\"><title>" (station.name) " · "
                 (station.frequency) "</title><rect class=\"hit\" x=\"" (x(frequency) - 9)
                 "\" y=\"0\" width=\"18\" height=\"60\"/><circle cx=\"" (x(frequency))
-                "\" cy=\"24\" r=\"5\" fill=\"" (format!("hsl({} 70% 58%)", cover::hue(station.id)))
+                "\" cy=\"24\" r=\"5\" fill=\"" (format!("oklch(64% 0.17 {})", cover::hue(station.id)))
                 "\"/></a>"
             ))
         })
