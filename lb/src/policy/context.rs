@@ -46,11 +46,14 @@ impl Candidate {
         self.member.load.in_flight()
     }
 
-    /// Whether one more request would load this endpoint less than `other`, each against its
-    /// weight.
+    /// Whether this endpoint has fewer requests in flight against its weight than `other`.
+    ///
+    /// Idle endpoints are equal whatever their weights: the policies draw by weight first, and
+    /// counting the request to come (the "+ 1" of some balancers) would send every request of a
+    /// quiet hour to the heaviest.
     pub(crate) fn is_less_loaded_than(&self, other: &Self) -> bool {
-        // (a + 1) / weight_a < (b + 1) / weight_b without division; 24 + 16 bits never overflow 64.
-        let cost = |load: u32, weight: u16| (u64::from(load) + 1) * u64::from(weight);
+        // a / weight_a < b / weight_b without division; 24 + 16 bits never overflow 64.
+        let cost = |load: u32, weight: u16| u64::from(load) * u64::from(weight);
         cost(self.in_flight(), other.weight) < cost(other.in_flight(), self.weight)
     }
 }

@@ -36,6 +36,7 @@
 //! ```
 
 mod context;
+mod draw;
 mod least_conn;
 mod p2c;
 mod round_robin;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::draw::Draw;
 use super::{Candidate, PickContext, Picker, Policy};
 
 /// Draws two different endpoints by weight and takes the one with fewer requests in flight against
@@ -62,7 +63,7 @@ impl P2cPicker {
         }
         let mut last = 0;
         for _ in 0..DRAWS {
-            last = self.draw.index(cx, len);
+            last = self.draw.index(cx.rng(), len);
             if Some(last) != not && !cx.is_tried(last) {
                 return Some(last);
             }
@@ -70,79 +71,5 @@ impl P2cPicker {
         (last + 1..len)
             .chain(0..=last)
             .find(|&index| Some(index) != not && !cx.is_tried(index))
-    }
-}
-
-/// Draws indices in proportion to weight in constant time.
-#[derive(Debug)]
-enum Draw {
-    Equal,
-    /// Vose's alias method ("A Linear Algorithm for Generating Random Numbers with a Given
-    /// Distribution", 1991): a column is drawn evenly, then either itself, below its threshold, or
-    /// its alias.
-    Alias(Vec<Column>),
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Column {
-    /// Of `total` equal parts of this column, those that are its own.
-    own: u64,
-    total: u64,
-    alias: usize,
-}
-
-impl Draw {
-    fn new(candidates: &[Candidate]) -> Self {
-        let mut weights = candidates
-            .iter()
-            .map(|candidate| u64::from(candidate.weight()));
-        let Some(first) = weights.next() else {
-            return Self::Equal;
-        };
-        if weights.all(|weight| weight == first) {
-            return Self::Equal;
-        }
-        let total: u64 = candidates
-            .iter()
-            .map(|candidate| u64::from(candidate.weight()))
-            .sum();
-        let count = candidates.len() as u64;
-        // Scaled so that the mean is exactly `total`: integers keep the shares exact.
-        let mut columns: Vec<Column> = candidates
-            .iter()
-            .enumerate()
-            .map(|(alias, candidate)| Column {
-                own: u64::from(candidate.weight()) * count,
-                total,
-                alias,
-            })
-            .collect();
-        let (mut small, mut large): (Vec<usize>, Vec<usize>) =
-            (0..columns.len()).partition(|&index| columns[index].own < total);
-        while let (Some(needy), Some(&giver)) = (small.pop(), large.last()) {
-            columns[needy].alias = giver;
-            columns[giver].own -= total - columns[needy].own;
-            if columns[giver].own < total {
-                large.pop();
-                small.push(giver);
-            }
-        }
-        Self::Alias(columns)
-    }
-
-    fn index<Req>(&self, cx: &mut PickContext<'_, Req>, len: usize) -> usize {
-        match self {
-            Self::Equal => cx.rng().below(len),
-            Self::Alias(columns) => {
-                let index = cx.rng().below(columns.len());
-                let column = columns[index];
-                let part = cx.rng().next_u64() % column.total;
-                if part < column.own {
-                    index
-                } else {
-                    column.alias
-                }
-            }
-        }
     }
 }
