@@ -2,7 +2,7 @@
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use terrace_benches::ops::Op;
-use terrace_benches::ops::lb::{Terrace, TerracePick, Tower};
+use terrace_benches::ops::lb::{Echo, Terrace, TerracePick, Tower};
 
 fn balanced_request(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lb/balanced request");
@@ -10,13 +10,13 @@ fn balanced_request(criterion: &mut Criterion) {
         let mut contenders: [(&str, Box<dyn Op>); 3] = [
             (
                 "terrace-lb",
-                Box::new(Terrace::new(endpoints).expect("distinct names")),
+                Box::new(Terrace::<Echo>::new(endpoints).expect("distinct names")),
             ),
             (
                 "terrace-lb pick",
                 Box::new(TerracePick::new(endpoints).expect("distinct names")),
             ),
-            ("tower::balance", Box::new(Tower::new(endpoints))),
+            ("tower::balance", Box::new(Tower::<Echo>::new(endpoints))),
         ];
         for (name, op) in &mut contenders {
             group.bench_function(BenchmarkId::new(*name, endpoints), |bencher| {

@@ -4,3 +4,8 @@ pub mod ops;
 pub mod plot;
 pub mod results;
 pub mod rounds;
+
+/// The code of the repository's README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct RepositoryReadme;

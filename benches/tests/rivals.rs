@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use terrace_benches::ops::Op;
-use terrace_benches::ops::lb::{Echo, Terrace, TerracePick, Tower};
+use terrace_benches::ops::lb::{Counting, Terrace, TerracePick, Tower};
 use terrace_benches::rounds;
 
-fn seen(endpoints: &[Echo]) -> (u32, usize) {
-    let total = endpoints.iter().map(Echo::seen).sum();
+fn seen(endpoints: &[Counting]) -> (u32, usize) {
+    let total = endpoints.iter().map(Counting::seen).sum();
     (
         total,
         endpoints
@@ -20,8 +20,8 @@ fn seen(endpoints: &[Echo]) -> (u32, usize) {
 #[test]
 fn both_balancers_send_every_request_to_an_endpoint_and_use_all_of_them() {
     const REQUESTS: u64 = 10_000;
-    let mut terrace = Terrace::new(100).unwrap();
-    let mut tower = Tower::new(100);
+    let mut terrace = Terrace::<Counting>::new(100).unwrap();
+    let mut tower = Tower::<Counting>::new(100);
     // Taking in its endpoints cost tower one request.
     let (taken_in, _) = seen(tower.endpoints());
     terrace.repeat(REQUESTS);
@@ -34,7 +34,7 @@ fn both_balancers_send_every_request_to_an_endpoint_and_use_all_of_them() {
 fn one_pick_lease_and_release_allocates_nothing() {
     for endpoints in [2, 100, 10_000] {
         let mut pick = TerracePick::new(endpoints).unwrap();
-        let mut request = Terrace::new(endpoints).unwrap();
+        let mut request = Terrace::<Counting>::new(endpoints).unwrap();
         // The first request makes what is made once: handles of metrics, seeds.
         pick.once();
         request.once();
@@ -51,7 +51,7 @@ fn one_pick_lease_and_release_allocates_nothing() {
 #[test]
 fn the_allocation_count_sees_allocations() {
     // The control of the test above: tower's ready cache allocates on every request.
-    let mut tower = Tower::new(100);
+    let mut tower: Tower = Tower::new(100);
     tower.once();
     let counted = allocation_counter::measure(|| tower.repeat(1_000));
     assert!(counted.count_total > 0);
@@ -66,7 +66,7 @@ fn a_balancer_with_more_work_is_measured_as_slower() {
             self.0.repeat(10);
         }
     }
-    let mut plain = Terrace::new(100).unwrap();
+    let mut plain: Terrace = Terrace::new(100).unwrap();
     let mut slow = TenTimes(Terrace::new(100).unwrap());
     let series = rounds::interleave(
         &mut [("plain", &mut plain), ("ten times", &mut slow)],

@@ -50,6 +50,7 @@ pub(crate) enum Kind {
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) is_test: bool,
+    pub(crate) is_bench: bool,
 }
 
 impl Workspace {
@@ -170,6 +171,7 @@ fn target(value: &Value) -> Target {
     Target {
         name: value["name"].as_str().unwrap_or_default().to_owned(),
         is_test: list(&value["kind"]).iter().any(|kind| kind == "test"),
+        is_bench: list(&value["kind"]).iter().any(|kind| kind == "bench"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use terrace_benches::ops::Op;
-use terrace_benches::ops::lb::{Terrace, TerracePick, Tower};
+use terrace_benches::ops::lb::{Counting, Echo, Terrace, TerracePick, Tower};
 use terrace_benches::plot::Chart;
 use terrace_benches::results::{self, Provenance, Table};
 use terrace_benches::rounds;
@@ -60,17 +60,19 @@ fn pick(cli: &Cli) -> Result<(), BoxError> {
     );
     let mut chart = Chart::new("One balanced request: pick, lease, release", "ns");
     for endpoints in [100, 10_000] {
-        let mut request = Terrace::new(endpoints)?;
+        let mut request = Terrace::<Echo>::new(endpoints)?;
         let mut pick = TerracePick::new(endpoints)?;
-        let mut tower = Tower::new(endpoints);
-        let mut contenders: [(&str, &mut dyn Op); 3] = [
-            ("terrace-lb service", &mut request),
-            ("terrace-lb pick only", &mut pick),
+        let mut tower = Tower::<Echo>::new(endpoints);
+        let mut shared = Terrace::<Counting>::new(endpoints)?;
+        let mut contenders: [(&str, &mut dyn Op); 4] = [
+            ("terrace-lb", &mut request),
+            ("terrace-lb, Arc endpoint", &mut shared),
+            ("terrace-lb, pick only", &mut pick),
             ("tower::balance P2C", &mut tower),
         ];
         let slice = Duration::from_millis(cli.slice);
         let series = rounds::interleave(&mut contenders, cli.rounds.into(), slice);
-        let rival = &series[2];
+        let rival = &series[3];
         println!(
             "{endpoints} endpoints, {} rounds of {} ms:",
             cli.rounds, cli.slice
@@ -79,7 +81,7 @@ fn pick(cli: &Cli) -> Result<(), BoxError> {
             let (low, high) = one.spread();
             let (median, ratio) = (one.median(), one.ratio_to(rival));
             println!(
-                "  {:<22} {median:8.1} ns ({low:.1} to {high:.1}), {ratio:.3} of tower's",
+                "  {:<25} {median:8.1} ns ({low:.1} to {high:.1}), {ratio:.3} of tower's",
                 one.name
             );
             table.row([

@@ -1,7 +1,7 @@
 //! One balanced request, by terrace-lb and by tower's balancer.
 //!
-//! Both choose by the power of two choices over requests in flight, and both call the same
-//! [`Echo`], whose future is ready at once: what is left is pick, lease and release.
+//! Both choose by the power of two choices over requests in flight, and both call endpoints that
+//! answer at once: what is left is pick, lease and release.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -19,11 +19,32 @@ use tower::load::{CompleteOnResponse, PendingRequests};
 
 use super::{Op, now};
 
-/// An endpoint that answers at once with what it was asked, and counts how often.
-#[derive(Debug, Clone, Default)]
-pub struct Echo(Arc<AtomicU32>);
+/// An endpoint that costs nothing: neither its clone nor its call does any work.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Echo;
 
-impl Echo {
+impl Service<u64> for Echo {
+    type Response = u64;
+    type Error = Infallible;
+    type Future = Ready<Result<u64, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: u64) -> Self::Future {
+        ready(Ok(request))
+    }
+}
+
+/// An [`Echo`] that counts its requests; clones share the count.
+///
+/// What terrace-lb pays for a real endpoint, which is a handle to something shared: it clones the
+/// service it picked, and tower's balancer does not.
+#[derive(Debug, Clone, Default)]
+pub struct Counting(Arc<AtomicU32>);
+
+impl Counting {
     /// How many requests it has seen.
     #[must_use]
     pub fn seen(&self) -> u32 {
@@ -31,7 +52,7 @@ impl Echo {
     }
 }
 
-impl Service<u64> for Echo {
+impl Service<u64> for Counting {
     type Response = u64;
     type Error = Infallible;
     type Future = Ready<Result<u64, Infallible>>;
@@ -46,23 +67,37 @@ impl Service<u64> for Echo {
     }
 }
 
+/// What both balancers are built over.
+pub trait Answers:
+    Service<u64, Response = u64, Error = Infallible, Future = Ready<Result<u64, Infallible>>>
+    + Clone
+    + Default
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl Answers for Echo {}
+impl Answers for Counting {}
+
 /// terrace-lb: one request through the balancer.
 #[derive(Debug)]
-pub struct Terrace {
-    balance: Balance<Echo, u64>,
-    endpoints: Vec<Echo>,
+pub struct Terrace<S = Echo> {
+    balance: Balance<S, u64>,
+    endpoints: Vec<S>,
     // Not run: it would only wait. Kept, because a dropped driver is another state.
     _driver: Driver,
 }
 
-impl Terrace {
+impl<S: Answers> Terrace<S> {
     /// A balancer over `count` endpoints.
     ///
     /// # Errors
     ///
     /// Never for the names given here; the constructors' types say they can.
     pub fn new(count: usize) -> Result<Self, BoxError> {
-        let endpoints = vec_of_echoes(count);
+        let endpoints: Vec<S> = endpoints(count);
         let named = endpoints
             .iter()
             .enumerate()
@@ -81,12 +116,12 @@ impl Terrace {
 
     /// The endpoints behind it.
     #[must_use]
-    pub fn endpoints(&self) -> &[Echo] {
+    pub fn endpoints(&self) -> &[S] {
         &self.endpoints
     }
 }
 
-impl Op for Terrace {
+impl<S: Answers> Op for Terrace<S> {
     fn once(&mut self) {
         // `poll_ready` is always ready and holds nothing; a caller that keeps the contract still
         // asks, so it is part of the price.
@@ -122,23 +157,23 @@ impl Op for TerracePick {
     }
 }
 
-type Rival = p2c::Balance<ServiceList<Vec<PendingRequests<Echo>>>, u64>;
+type Rival<S> = p2c::Balance<ServiceList<Vec<PendingRequests<S>>>, u64>;
 
 /// `tower::balance::p2c::Balance` over `PendingRequests`: one request through it.
 ///
 /// Driven bare, by its only owner: to share it as terrace's is shared it would need a `Buffer` and
 /// a channel hop more.
 #[derive(Debug)]
-pub struct Tower {
-    balance: Rival,
-    endpoints: Vec<Echo>,
+pub struct Tower<S: Answers = Echo> {
+    balance: Rival<S>,
+    endpoints: Vec<S>,
 }
 
-impl Tower {
+impl<S: Answers> Tower<S> {
     /// A balancer over `count` endpoints, all of them ready.
     #[must_use]
     pub fn new(count: usize) -> Self {
-        let endpoints = vec_of_echoes(count);
+        let endpoints: Vec<S> = endpoints(count);
         let services = endpoints
             .iter()
             .map(|echo| PendingRequests::new(echo.clone(), CompleteOnResponse::default()))
@@ -154,12 +189,12 @@ impl Tower {
 
     /// The endpoints behind it.
     #[must_use]
-    pub fn endpoints(&self) -> &[Echo] {
+    pub fn endpoints(&self) -> &[S] {
         &self.endpoints
     }
 }
 
-impl Op for Tower {
+impl<S: Answers> Op for Tower<S> {
     fn once(&mut self) {
         let ready = self
             .balance
@@ -170,6 +205,6 @@ impl Op for Tower {
     }
 }
 
-fn vec_of_echoes(count: usize) -> Vec<Echo> {
-    std::iter::repeat_with(Echo::default).take(count).collect()
+fn endpoints<S: Answers>(count: usize) -> Vec<S> {
+    std::iter::repeat_with(S::default).take(count).collect()
 }

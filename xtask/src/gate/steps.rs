@@ -337,7 +337,13 @@ fn feature_matrix(workspace: &Workspace, running: &mut Running) -> Result<(), St
 }
 
 fn instructions(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    if workspace.package("terrace-benches").is_none() {
+    let benches = workspace
+        .package("terrace-benches")
+        .map_or(&[][..], |package| &package.targets);
+    if !benches
+        .iter()
+        .any(|target| target.is_bench && target.name == "instructions")
+    {
         return Err(Stop::Nothing);
     }
     running.cargo(&[

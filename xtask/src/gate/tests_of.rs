@@ -63,6 +63,7 @@ mod tests {
                 .map(|name| Target {
                     name: (*name).to_owned(),
                     is_test: true,
+                    is_bench: false,
                 })
                 .collect(),
             ..Package::default()
