@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod instructions;
 pub mod ops;
 pub mod plot;
 pub mod results;
