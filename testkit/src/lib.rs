@@ -1,1 +1,45 @@
-//! Under construction.
+//! What terrace's tests stand on: real servers with faults, service probes, a fault proxy, a load
+//! client.
+//!
+//! Linux only: process supervision reads `/proc`, uses the parent-death signal and abstract Unix
+//! sockets. Never published, and never a dependency of a published crate.
+//!
+//! | need | open |
+//! |---|---|
+//! | a PostgreSQL server, or a primary with streaming replicas | [`Postgres`], [`PostgresCluster`] |
+//! | a Redis server, or a one-node Redis cluster | [`Redis`] |
+//! | an example or another binary of this workspace as a child | [`Process`] |
+//! | skip a test loudly when a server is not installed | [`tools::require_or_skip`] |
+//! | a private port, a directory that another user may enter | [`ports`], [`dirs`] |
+//!
+//! Every child dies with the test that started it, also when the test itself dies by `SIGKILL`.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use terrace_testkit::{PostgresCluster, tools};
+//!
+//! let Some(_) = tools::require_or_skip("postgres") else { return Ok(()) };
+//! let cluster = PostgresCluster::start(2).await?;
+//! cluster.primary().connect().await?.batch_execute("CREATE TABLE t (id int)").await?;
+//! cluster.primary().kill().await?;
+//! let promoted = cluster.promote_most_advanced().await?;
+//! promoted.connect().await?.batch_execute("INSERT INTO t VALUES (1)").await?;
+//! # Ok(()) }
+//! ```
+#![cfg(target_os = "linux")]
+
+pub mod dirs;
+mod error;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod redis;
+mod sys;
+pub mod tools;
+
+pub use self::error::{ConnectError, FaultError, StartError};
+pub use self::postgres::{Postgres, PostgresCluster};
+pub use self::process::Process;
+pub use self::redis::Redis;
