@@ -2,6 +2,7 @@
 
 pub mod instructions;
 pub mod ops;
+pub mod peers;
 pub mod plot;
 pub mod results;
 pub mod rounds;

@@ -94,7 +94,13 @@ pub struct Measured {
 pub fn compare(contenders: &[Running], settings: Settings) -> Result<Vec<Measured>, Error> {
     // Connections to the origin, code pages, wrk itself: the first second belongs to none of it.
     for contender in contenders {
-        wrk::load(contender.addr(), Settings { seconds: 1, ..settings })?;
+        wrk::load(
+            contender.addr(),
+            Settings {
+                seconds: 1,
+                ..settings
+            },
+        )?;
     }
     let mut loads = vec![Vec::new(); contenders.len()];
     for round in 0..usize::from(settings.rounds) {
@@ -110,7 +116,11 @@ pub fn compare(contenders: &[Running], settings: Settings) -> Result<Vec<Measure
             loads[at].push((spent, load));
         }
     }
-    Ok(contenders.iter().zip(loads).map(|(contender, loads)| measured(&contender.name, &loads)).collect())
+    Ok(contenders
+        .iter()
+        .zip(loads)
+        .map(|(contender, loads)| measured(&contender.name, &loads))
+        .collect())
 }
 
 fn measured(name: &str, loads: &[(Duration, wrk::Load)]) -> Measured {
@@ -141,7 +151,10 @@ mod tests {
         };
         let measured = measured(
             "x",
-            &[(Duration::from_millis(10), load(1_000, 0)), (Duration::from_millis(40), load(2_000, 3))],
+            &[
+                (Duration::from_millis(10), load(1_000, 0)),
+                (Duration::from_millis(40), load(2_000, 3)),
+            ],
         );
         assert_eq!(measured.cpu.values, [10.0, 20.0]);
         assert_eq!((measured.requests, measured.bad), (3_000, 3));

@@ -44,7 +44,11 @@ fn parse(text: &str) -> Option<Load> {
     let broken: u64 = text
         .lines()
         .find_map(|line| line.trim().strip_prefix("Socket errors:"))
-        .map_or(0, |line| line.split([' ', ',']).filter_map(|word| word.parse::<u64>().ok()).sum());
+        .map_or(0, |line| {
+            line.split([' ', ','])
+                .filter_map(|word| word.parse::<u64>().ok())
+                .sum()
+        });
     Some(Load {
         requests: text
             .lines()
@@ -55,7 +59,8 @@ fn parse(text: &str) -> Option<Load> {
             .ok()?,
         per_second: after("Requests/sec:")?.parse().ok()?,
         p99: duration(after("99%")?)?,
-        bad: broken + after("Non-2xx or 3xx responses:").map_or(Some(0), |count| count.parse().ok())?,
+        bad: broken
+            + after("Non-2xx or 3xx responses:").map_or(Some(0), |count| count.parse().ok())?,
     })
 }
 
@@ -91,8 +96,12 @@ mod tests {
     #[test]
     fn a_good_run_is_read() {
         let text = format!("{OUTPUT}Requests/sec:  57120.50\nTransfer/sec:     70.00MB\n");
-        let expected =
-            Load { requests: 57_123, per_second: 57_120.5, p99: Duration::from_micros(2_500), bad: 0 };
+        let expected = Load {
+            requests: 57_123,
+            per_second: 57_120.5,
+            p99: Duration::from_micros(2_500),
+            bad: 0,
+        };
         assert_eq!(parse(&text), Some(expected));
     }
 
@@ -107,7 +116,10 @@ mod tests {
 
     #[test]
     fn other_output_is_no_run() {
-        assert_eq!(parse("unable to connect to 127.0.0.1:1 Connection refused"), None);
+        assert_eq!(
+            parse("unable to connect to 127.0.0.1:1 Connection refused"),
+            None
+        );
         assert_eq!(duration("1.5 parsecs"), None);
         assert_eq!(duration("870.00us"), Some(Duration::from_micros(870)));
     }
