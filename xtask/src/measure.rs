@@ -31,11 +31,13 @@ pub(crate) struct Soak {
 /// Builds the block's example with optimisation and runs its comparison.
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
     peers()?;
+    example("terrace-lb", "proxy")?;
     program("bench-lb", &options.arguments)
 }
 
 /// Builds the block's example with optimisation and runs its long test.
 pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
+    example("terrace-lb", "proxy")?;
     program("soak-lb", &options.arguments)
 }
 
@@ -69,6 +71,15 @@ fn names(tools: &[&crate::tools::Tool]) -> String {
         .map(|tool| tool.name)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// Builds the example that is measured, as its users would.
+fn example(package: &str, name: &str) -> Result<(), String> {
+    let status = Command::new(crate::exec::cargo())
+        .args(["build", "--release", "--package", package, "--example", name])
+        .status()
+        .map_err(|error| format!("cargo build: {error}"))?;
+    status.success().then_some(()).ok_or(format!("the example {name} does not build"))
 }
 
 fn program(name: &str, arguments: &[String]) -> Result<ExitCode, String> {
