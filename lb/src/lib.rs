@@ -12,7 +12,13 @@ pub mod health;
 mod lease;
 pub mod membership;
 pub mod policy;
+#[cfg(feature = "proxy")]
+#[cfg_attr(docsrs, doc(cfg(feature = "proxy")))]
+pub mod proxy;
 pub mod retry;
+#[cfg(feature = "serve")]
+#[cfg_attr(docsrs, doc(cfg(feature = "serve")))]
+pub mod serve;
 mod telemetry;
 
 pub use balance::{Balance, Driver};

@@ -143,14 +143,18 @@ pub fn require_or_skip(name: &str) -> Option<PathBuf> {
     let Some(tool) = Tool::named(name) else {
         panic!("no tool is called {name:?}; see terrace_testkit::tools::ALL");
     };
+    // Not `eprintln!`: the harness hides what that prints when the test passes.
+    require(tool, services_required(), &mut std::io::stderr())
+}
+
+fn require(tool: &Tool, required: bool, skips: &mut impl Write) -> Option<PathBuf> {
     let found = tool.find();
     if found.is_none() {
         let missing = missing(tool);
-        assert!(!required(|key| env::var_os(key)), "{missing}");
+        assert!(!required, "{missing}");
         let test = std::thread::current();
         let test = test.name().unwrap_or("a test");
-        // Not `eprintln!`: the harness hides what that prints when the test passes.
-        let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {missing}");
+        let _ = writeln!(skips, "SKIPPED {test}: {missing}");
     }
     found
 }
@@ -225,6 +229,40 @@ mod tests {
             let var = |asked: &str| (asked == key).then(|| value.into());
             assert_eq!(required(var), expected, "{key}={value}");
         }
+    }
+
+    const NOT_INSTALLED: Tool = Tool {
+        name: "nothing",
+        binaries: &["sh", "no-such-binary"],
+        apt_package: "nothing-server",
+        used_for: "this test",
+        needed_by_tests: false,
+    };
+
+    #[test]
+    fn a_missing_server_is_a_loud_skip_for_a_person() {
+        let mut skips = Vec::new();
+        assert_eq!(require(&NOT_INSTALLED, false, &mut skips), None);
+        let line = String::from_utf8(skips).unwrap();
+        assert!(line.starts_with("SKIPPED "), "{line}");
+        assert!(line.contains("apt-get install nothing-server"), "{line}");
+    }
+
+    #[test]
+    #[should_panic(expected = "nothing is not installed")]
+    fn a_missing_server_is_a_panic_where_services_are_required() {
+        require(&NOT_INSTALLED, true, &mut Vec::new());
+    }
+
+    #[test]
+    fn control_an_installed_tool_is_neither() {
+        let shell = Tool {
+            binaries: &["sh"],
+            ..NOT_INSTALLED
+        };
+        let mut skips = Vec::new();
+        assert!(require(&shell, true, &mut skips).is_some());
+        assert!(skips.is_empty());
     }
 
     #[test]

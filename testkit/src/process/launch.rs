@@ -147,3 +147,37 @@ pub(crate) fn spawn_thread(
     lock(forking).send(job).map_err(|_| gone())?;
     result.recv().map_err(|_| gone())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn control_a_child_forked_by_a_short_lived_thread_dies_with_that_thread() {
+        let child = std::thread::spawn(|| {
+            let launch = Process::binary("/bin/sleep").arg("1000");
+            let child = launch.command().spawn().unwrap();
+            Process::supervise("sleep".to_owned(), child, Log::default())
+        });
+        let child = child.join().unwrap();
+        let status = child.wait_blocking(Duration::from_secs(20)).unwrap();
+        assert!(!status.success());
+    }
+
+    #[tokio::test]
+    async fn root_can_start_a_child_as_somebody_else() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let owner = Owner {
+            uid: 65_534,
+            gid: 65_533,
+        };
+        let script = "echo $(id -u) $(id -g) $(id -G)";
+        let launch = Process::binary("/bin/sh").args(["-c", script]).owner(owner);
+        let child = launch.current_dir("/").spawn().unwrap();
+        let line = child.wait_for_line("", Duration::from_secs(20)).await;
+        assert_eq!(line.unwrap(), "65534 65533 65533");
+    }
+}

@@ -331,13 +331,15 @@ impl Process {
     ///
     /// [`WaitError`] when it still runs after `within`; it is left running.
     pub fn wait_blocking(&self, within: Duration) -> Result<ExitStatus, WaitError> {
-        let status = lock(&self.exit.status);
-        let (status, _) = self
-            .exit
-            .blocking
-            .wait_timeout_while(status, within, |status| status.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        status.ok_or_else(|| self.wait_error("its end", within))
+        let ended = {
+            let status = lock(&self.exit.status);
+            let waited = self
+                .exit
+                .blocking
+                .wait_timeout_while(status, within, |status| status.is_none());
+            *waited.unwrap_or_else(PoisonError::into_inner).0
+        };
+        ended.ok_or_else(|| self.wait_error("its end", within))
     }
 
     /// Waits for a line of stdout that starts with `prefix` and returns the whole line.
