@@ -6,6 +6,7 @@ pub mod peers;
 pub mod plot;
 pub mod results;
 pub mod rounds;
+pub mod soak;
 
 /// The code of the repository's README compiles and runs.
 #[cfg(doctest)]

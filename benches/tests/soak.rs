@@ -7,7 +7,7 @@ use terrace_testkit::tools;
 fn miniature() -> Storm {
     Storm {
         requests: 4_000,
-        rate: 500,
+        rate: 1_000,
         backends: 3,
         kill_every: 1_000,
         down_for: 200,
@@ -41,7 +41,11 @@ async fn no_request_is_lost_when_backends_are_killed_behind_the_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_proxy_the_same_storm_loses_requests() {
     // The control: the load client sees what the proxy hides.
-    let storm = Storm { backends: 1, requests: 2_000, ..miniature() };
+    let storm = Storm {
+        backends: 1,
+        requests: 2_000,
+        ..miniature()
+    };
     let aftermath = raise(&storm, Target::Bare).await.unwrap();
     print(&aftermath);
     assert!(aftermath.failed_before_head() > 0);

@@ -76,10 +76,20 @@ fn names(tools: &[&crate::tools::Tool]) -> String {
 /// Builds the example that is measured, as its users would.
 fn example(package: &str, name: &str) -> Result<(), String> {
     let status = Command::new(crate::exec::cargo())
-        .args(["build", "--release", "--package", package, "--example", name])
+        .args([
+            "build",
+            "--release",
+            "--package",
+            package,
+            "--example",
+            name,
+        ])
         .status()
         .map_err(|error| format!("cargo build: {error}"))?;
-    status.success().then_some(()).ok_or(format!("the example {name} does not build"))
+    status
+        .success()
+        .then_some(())
+        .ok_or(format!("the example {name} does not build"))
 }
 
 fn program(name: &str, arguments: &[String]) -> Result<ExitCode, String> {

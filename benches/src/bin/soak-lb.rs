@@ -89,9 +89,16 @@ fn storm(cli: &Cli) -> Result<(), Error> {
     };
     let provenance = Provenance::here(format!(
         "cargo xtask soak lb -- --requests {} --rate {} --backends {} --kill-every {} --down-for {} --think-ms {}",
-        storm.requests, storm.rate, storm.backends, storm.kill_every, storm.down_for, storm.think_ms
+        storm.requests,
+        storm.rate,
+        storm.backends,
+        storm.kill_every,
+        storm.down_for,
+        storm.think_ms
     ));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let aftermath = runtime.block_on(soak::raise(&storm, Target::Proxy(&proxy)))?;
     let page = aftermath.to_markdown(&provenance);
     print!("{page}");

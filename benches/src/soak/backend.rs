@@ -77,7 +77,8 @@ mod tests {
 
     #[test]
     fn heads_are_read_one_after_the_other() {
-        let mut input = "GET /a HTTP/1.1\r\nhost: b\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n".as_bytes();
+        let mut input =
+            "GET /a HTTP/1.1\r\nhost: b\r\n\r\nGET /healthz HTTP/1.1\r\n\r\n".as_bytes();
         assert_eq!(read_head(&mut input).unwrap().as_deref(), Some("/a"));
         assert_eq!(read_head(&mut input).unwrap().as_deref(), Some("/healthz"));
         assert_eq!(read_head(&mut input).unwrap(), None);

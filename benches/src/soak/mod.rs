@@ -82,7 +82,10 @@ impl Aftermath {
     /// Requests in flight at the kills, added up.
     #[must_use]
     pub fn in_flight_at_kills(&self) -> usize {
-        self.kills.iter().map(|kill| self.load.in_flight_at(*kill).count()).sum()
+        self.kills
+            .iter()
+            .map(|kill| self.load.in_flight_at(*kill).count())
+            .sum()
     }
 
     /// What a proxy must not let happen; nothing, if it kept its promise.
@@ -91,11 +94,15 @@ impl Aftermath {
         let mut findings = Vec::new();
         let failed = self.failed_before_head();
         if failed > 0 {
-            findings.push(format!("{failed} requests failed before the head of an answer"));
+            findings.push(format!(
+                "{failed} requests failed before the head of an answer"
+            ));
         }
         let (cut, in_flight) = (self.cut_after_head(), self.in_flight_at_kills());
         if cut > in_flight {
-            findings.push(format!("{cut} answers were cut, but only {in_flight} were in flight at the kills"));
+            findings.push(format!(
+                "{cut} answers were cut, but only {in_flight} were in flight at the kills"
+            ));
         }
         if self.kills.is_empty() {
             findings.push("nobody was killed".to_owned());
@@ -133,7 +140,11 @@ impl Aftermath {
             self.cut_after_head(),
         );
         let findings = self.findings();
-        page.push_str(if findings.is_empty() { "\nNothing was lost.\n" } else { "\nNot as promised:\n\n" });
+        page.push_str(if findings.is_empty() {
+            "\nNothing was lost.\n"
+        } else {
+            "\nNot as promised:\n\n"
+        });
         for finding in findings {
             let _ = writeln!(page, "- {finding}");
         }
@@ -163,7 +174,11 @@ pub async fn raise(storm: &Storm, target: Target<'_>) -> Result<Aftermath, Error
         }
     };
 
-    let load = OpenLoop::new(addr).rate(storm.rate).total(storm.requests).timeout(PATIENCE).start()?;
+    let load = OpenLoop::new(addr)
+        .rate(storm.rate)
+        .total(storm.requests)
+        .timeout(PATIENCE)
+        .start()?;
     let (mut kills, mut returned) = (Vec::new(), 0);
     // The last kill leaves enough requests for the backend to come back.
     let rounds = storm.requests / storm.kill_every.max(1);
@@ -173,13 +188,22 @@ pub async fn raise(storm: &Storm, target: Target<'_>) -> Result<Aftermath, Error
         backends[victim].kill();
         kills.push(Instant::now());
         backends[victim].wait(PATIENCE).await?;
-        load.until_ended(round * storm.kill_every + storm.down_for).await;
+        load.until_ended(round * storm.kill_every + storm.down_for)
+            .await;
         backends[victim] = storm.start_backend(ports[victim].addr()).await?;
-        if backends[victim].wait_for_line(backend::FIRST_REQUEST, PATIENCE).await.is_ok() {
+        if backends[victim]
+            .wait_for_line(backend::FIRST_REQUEST, PATIENCE)
+            .await
+            .is_ok()
+        {
             returned += 1;
         }
     }
-    Ok(Aftermath { load: load.finish().await, kills, returned })
+    Ok(Aftermath {
+        load: load.finish().await,
+        kills,
+        returned,
+    })
 }
 
 impl Storm {
@@ -194,12 +218,20 @@ impl Storm {
     }
 }
 
-async fn start_proxy(program: &Path, addr: SocketAddr, backends: &[Port]) -> Result<Process, Error> {
-    let mut launch = Process::binary(program).name("proxy").args(["--listen", &addr.to_string()]);
+async fn start_proxy(
+    program: &Path,
+    addr: SocketAddr,
+    backends: &[Port],
+) -> Result<Process, Error> {
+    let mut launch = Process::binary(program)
+        .name("proxy")
+        .args(["--listen", &addr.to_string()]);
     for backend in backends {
         launch = launch.args(["--backend", &backend.addr().to_string()]);
     }
     let proxy = launch.args(["--health-path", "/healthz"]).spawn()?;
-    proxy.wait_for_line("listening on http://", PATIENCE).await?;
+    proxy
+        .wait_for_line("listening on http://", PATIENCE)
+        .await?;
     Ok(proxy)
 }

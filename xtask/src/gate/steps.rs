@@ -122,7 +122,7 @@ pub(crate) const STEPS: [Step; 19] = [
     ),
     step(
         "rivals",
-        "the comparisons with rivals measure what they claim",
+        "what is compared with rivals is the same work; soaks in miniature",
         20,
         20,
         |w, r| class(w, r, Class::Rivals),
