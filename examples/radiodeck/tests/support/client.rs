@@ -2,13 +2,14 @@
 
 #![allow(dead_code, missing_debug_implementations, unreachable_pub)]
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use terrace_testkit::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than anything here takes, even on a machine that compiles at the same time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,7 +155,28 @@ pub async fn ask(
     path: &str,
     headers: &str,
 ) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(address).await?;
+    exchange(TcpStream::connect(address).await?, method, path, headers).await
+}
+
+/// Asks from another address of this machine.
+pub async fn ask_from(
+    source: [u8; 4],
+    address: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<Answer> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::from(source), 0).into())?;
+    let target = address.parse().map_err(std::io::Error::other)?;
+    exchange(socket.connect(target).await?, "GET", path, headers).await
+}
+
+async fn exchange(
+    mut stream: TcpStream,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<Answer> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
     );
