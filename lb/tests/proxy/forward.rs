@@ -181,13 +181,12 @@ async fn a_body_that_the_backend_cuts_is_cut_for_the_client() {
             Client::http1(proxy.address).await,
             Client::http2(proxy.address).await,
         ] {
-            let response = client
-                .send(Request::get("/").body(full("")).unwrap())
-                .await
-                .unwrap();
-            assert_eq!(response.status(), StatusCode::OK);
-            let body = soon(response.into_body().collect()).await;
-            assert_eq!(body.is_ok(), whole, "{:?}", String::from_utf8_lossy(answer));
+            // The cut may come before the head has gone out: then there is no answer at all.
+            let got = match client.send(Request::get("/").body(full("")).unwrap()).await {
+                Ok(response) => soon(response.into_body().collect()).await.is_ok(),
+                Err(_) => false,
+            };
+            assert_eq!(got, whole, "{:?}", String::from_utf8_lossy(answer));
         }
     }
 }

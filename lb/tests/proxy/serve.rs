@@ -99,7 +99,9 @@ async fn kept_alive_connections_are_answered_if_a_byte_came_before_the_end() {
         for stream in &mut streams {
             stream.write_all(&GET[split..]).await.unwrap();
             let answer = read_answer(stream, b"hello").await;
-            assert!(String::from_utf8_lossy(&answer).contains("connection: close\r\n"));
+            // A whole request may have been answered before the drain got to its connection.
+            let says_close = String::from_utf8_lossy(&answer).contains("connection: close\r\n");
+            assert!(says_close || split == GET.len());
         }
         let report = soon(draining).await.unwrap();
         assert_eq!((report.requests, report.cut), (61, 0));

@@ -21,24 +21,24 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// Longer than anything here takes; a test that waits for it has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fails a test that waits for ever.
-pub async fn soon<F: Future>(future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future)
         .await
         .expect("waited too long")
 }
 
 /// A server under test.
-pub struct Running {
-    pub address: SocketAddr,
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Report>,
 }
 
 impl Running {
-    pub async fn start(server: Server, service: impl HttpService + Sync) -> Self
+    pub(crate) async fn start(server: Server, service: impl HttpService + Sync) -> Self
     where
         Server: Send,
     {
@@ -56,25 +56,25 @@ impl Running {
     }
 
     /// Begins the drain; the report comes when it has ended.
-    pub fn stop(self) -> JoinHandle<Report> {
+    pub(crate) fn stop(self) -> JoinHandle<Report> {
         let _ = self.stop.send(());
         self.task
     }
 
-    pub fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 }
 
 /// A proxy in front of one backend.
-pub async fn proxy_to(backend: SocketAddr) -> Running {
+pub(crate) async fn proxy_to(backend: SocketAddr) -> Running {
     Running::start(Server::new(), ReverseProxy::new(balance(&[backend]))).await
 }
 
-pub type HttpBalance =
+pub(crate) type HttpBalance =
     Balance<Upstream, Request<ProxyBody>, terrace_lb::completion::AtBodyEnd, HttpRetry>;
 
-pub fn balance(backends: &[SocketAddr]) -> HttpBalance {
+pub(crate) fn balance(backends: &[SocketAddr]) -> HttpBalance {
     let endpoints = backends.iter().map(|address| {
         let upstream = Upstream::new(&address.to_string()).unwrap();
         Endpoint::new(address.to_string(), upstream).unwrap()
@@ -90,13 +90,13 @@ pub fn balance(backends: &[SocketAddr]) -> HttpBalance {
 }
 
 /// A hyper server on HTTP/1 or HTTP/2, counting its connections.
-pub struct Backend {
-    pub address: SocketAddr,
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl Backend {
-    pub async fn http1<F, Fut, B>(respond: F) -> Self
+    pub(crate) async fn http1<F, Fut, B>(respond: F) -> Self
     where
         F: Fn(Request<Incoming>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Response<B>> + Send + 'static,
@@ -105,7 +105,7 @@ impl Backend {
         Self::start(respond, false).await
     }
 
-    pub async fn http2<F, Fut, B>(respond: F) -> Self
+    pub(crate) async fn http2<F, Fut, B>(respond: F) -> Self
     where
         F: Fn(Request<Incoming>) -> Fut + Clone + Send + 'static,
         Fut: Future<Output = Response<B>> + Send + 'static,
@@ -151,13 +151,13 @@ impl Backend {
         }
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// Sends the body back, and the head as `x-seen-*` fields.
-pub async fn echo(request: Request<Incoming>) -> Response<Incoming> {
+pub(crate) async fn echo(request: Request<Incoming>) -> Response<Incoming> {
     let (head, body) = request.into_parts();
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -173,13 +173,13 @@ pub async fn echo(request: Request<Incoming>) -> Response<Incoming> {
 }
 
 /// A TCP server whose connections are handled by a script; it counts them.
-pub struct RawBackend {
-    pub address: SocketAddr,
+pub(crate) struct RawBackend {
+    pub(crate) address: SocketAddr,
     connections: Arc<AtomicUsize>,
 }
 
 impl RawBackend {
-    pub async fn start<F, Fut>(script: F) -> Self
+    pub(crate) async fn start<F, Fut>(script: F) -> Self
     where
         F: Fn(usize, TcpStream) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
@@ -202,7 +202,7 @@ impl RawBackend {
     }
 
     /// Answers every head with these bytes and keeps what it read.
-    pub async fn answering(answer: &'static [u8]) -> (Self, Seen) {
+    pub(crate) async fn answering(answer: &'static [u8]) -> (Self, Seen) {
         let seen = Seen::default();
         let kept = seen.clone();
         let backend = Self::start(move |number, mut stream| {
@@ -229,27 +229,27 @@ impl RawBackend {
         (backend, seen)
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// What reached a raw backend, connection by connection.
 #[derive(Clone, Default)]
-pub struct Seen(Arc<Mutex<Vec<(usize, Vec<u8>)>>>);
+pub(crate) struct Seen(Arc<Mutex<Vec<(usize, Vec<u8>)>>>);
 
 impl Seen {
     fn push(&self, connection: usize, bytes: &[u8]) {
         self.0.lock().unwrap().push((connection, bytes.to_vec()));
     }
 
-    pub fn connection(&self, number: usize) -> Vec<u8> {
+    pub(crate) fn connection(&self, number: usize) -> Vec<u8> {
         let seen = self.0.lock().unwrap();
         let parts = seen.iter().filter(|(connection, _)| *connection == number);
         parts.flat_map(|(_, bytes)| bytes.clone()).collect()
     }
 
-    pub fn all(&self) -> Vec<u8> {
+    pub(crate) fn all(&self) -> Vec<u8> {
         self.0
             .lock()
             .unwrap()
@@ -258,12 +258,12 @@ impl Seen {
             .collect()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.all()).into_owned()
     }
 }
 
-pub fn count(haystack: &[u8], needle: &[u8]) -> usize {
+pub(crate) fn count(haystack: &[u8], needle: &[u8]) -> usize {
     haystack
         .windows(needle.len())
         .filter(|window| *window == needle)
@@ -271,7 +271,7 @@ pub fn count(haystack: &[u8], needle: &[u8]) -> usize {
 }
 
 /// Reads one request head from a raw connection.
-pub async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
@@ -284,7 +284,7 @@ pub async fn read_head(stream: &mut TcpStream) -> Vec<u8> {
 }
 
 /// Sends bytes on a connection of their own and returns all that comes back until it closes.
-pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
@@ -294,7 +294,7 @@ pub async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The status of a raw answer; 0 if there was none.
-pub fn status_of(answer: &[u8]) -> u16 {
+pub(crate) fn status_of(answer: &[u8]) -> u16 {
     let line = String::from_utf8_lossy(answer);
     line.split(' ')
         .nth(1)
@@ -303,7 +303,7 @@ pub fn status_of(answer: &[u8]) -> u16 {
 }
 
 /// A client connection on HTTP/1 or HTTP/2.
-pub enum Client<B> {
+pub(crate) enum Client<B> {
     Http1(hyper::client::conn::http1::SendRequest<B>),
     Http2(hyper::client::conn::http2::SendRequest<B>, SocketAddr),
 }
@@ -315,14 +315,14 @@ where
         + Unpin
         + 'static,
 {
-    pub async fn http1(address: SocketAddr) -> Self {
+    pub(crate) async fn http1(address: SocketAddr) -> Self {
         let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
         let (sender, driver) = hyper::client::conn::http1::handshake(io).await.unwrap();
         tokio::spawn(driver);
         Self::Http1(sender)
     }
 
-    pub async fn http2(address: SocketAddr) -> Self {
+    pub(crate) async fn http2(address: SocketAddr) -> Self {
         let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
         let builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
         let (sender, driver) = builder.handshake(io).await.unwrap();
@@ -330,7 +330,10 @@ where
         Self::Http2(sender, address)
     }
 
-    pub async fn send(&mut self, mut request: Request<B>) -> hyper::Result<Response<Incoming>> {
+    pub(crate) async fn send(
+        &mut self,
+        mut request: Request<B>,
+    ) -> hyper::Result<Response<Incoming>> {
         match self {
             Self::Http1(sender) => {
                 if !request.headers().contains_key("host") {
@@ -354,19 +357,19 @@ where
     }
 }
 
-pub async fn collect(response: Response<Incoming>) -> Bytes {
+pub(crate) async fn collect(response: Response<Incoming>) -> Bytes {
     soon(response.into_body().collect())
         .await
         .unwrap()
         .to_bytes()
 }
 
-pub fn full(bytes: impl Into<Bytes>) -> Full<Bytes> {
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Full<Bytes> {
     Full::new(bytes.into())
 }
 
 /// Bytes that are easy to check and hard to get right by accident.
-pub fn pattern(length: usize) -> Bytes {
+pub(crate) fn pattern(length: usize) -> Bytes {
     (0..length)
         .map(|index| (index.wrapping_mul(31) ^ (index >> 8)) as u8)
         .collect::<Vec<_>>()
@@ -374,7 +377,7 @@ pub fn pattern(length: usize) -> Bytes {
 }
 
 /// Waits until a condition holds, looking again whenever other tasks have run.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;
