@@ -353,6 +353,7 @@ impl ServiceProbe {
     }
 
     /// Lets the oldest held call end; false if none is held.
+    #[expect(clippy::must_use_candidate, reason = "called for its effect")]
     pub fn release(&self) -> bool {
         let released = self.ledger.update(|state| {
             let released = state.held.pop_first();

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::probe::{End, Latency, Ledger, Outcome, ProbeError, ServiceProbe};
 
-type Respond<Req, Res> = dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync;
+pub(super) type Respond<Req, Res> = dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync;
 
 /// A tower service whose readiness, answers and latency a test controls through a
 /// [`ServiceProbe`], and which records what its caller does with it.

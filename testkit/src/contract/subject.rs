@@ -14,7 +14,7 @@ use tower_service::Service;
 use super::body::ProbeBody;
 use super::kit::{BoxError, Input, Kit, LocalFuture, Refusal, Reply, Typed, World};
 use super::probe::ServiceProbe;
-use super::service::ControlledService;
+use super::service::{ControlledService, Respond};
 use super::verdict::Verdict;
 use super::{hostile, laws};
 
@@ -40,6 +40,7 @@ pub trait Protocol<Response> {
 pub struct SealedReply(pub(super) Reply);
 
 type Inner<Req, Res> = ControlledService<Req, Res>;
+type ReadInFlight<L> = dyn Fn(&L) -> usize + Send + Sync;
 type SharedState<L, Req, Res> =
     Arc<dyn Fn(&L, Inner<Req, Res>) -> LocalFuture<Result<(), String>> + Send + Sync>;
 
@@ -52,8 +53,8 @@ pub struct Subject<L, Req, Res, P = Plain> {
     name: String,
     layer: Arc<dyn Fn() -> L + Send + Sync>,
     request: Arc<dyn Fn(usize) -> Req + Send + Sync>,
-    respond: Arc<dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync>,
-    in_flight: Option<Arc<dyn Fn(&L) -> usize + Send + Sync>>,
+    respond: Arc<Respond<Req, Res>>,
+    in_flight: Option<Arc<ReadInFlight<L>>>,
     shared_state: Option<SharedState<L, Req, Res>>,
     capacity: Option<usize>,
     deadline: Option<Duration>,

@@ -14,6 +14,7 @@ use crate::contract::model::{Admission, InvalidLimit};
 use crate::contract::{ControlledService, Law, ProbeBody, ProbeError, Subject};
 
 type Inner = ControlledService<usize, usize>;
+type Build = fn() -> Result<(), BoxError>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Remembers readiness in a flag that the derived Clone copies.
@@ -180,7 +181,7 @@ fn a_subject_that_never_reaches_the_inner_service_is_no_subject() {
 #[test]
 fn constructors_that_accept_panic_or_do_not_name_the_value_are_caught() {
     let subject = || Subject::new("new", || Admission::new(1).unwrap(), |n| n, |n: &usize| *n);
-    let cases: [(&str, fn() -> Result<(), BoxError>); 3] = [
+    let cases: [(&str, Build); 3] = [
         ("accepts", || Ok(())),
         ("panics", || panic!("a limit of 0")),
         ("does not name it", || Err("bad limit".into())),
