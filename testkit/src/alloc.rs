@@ -33,6 +33,10 @@ pub struct Allocations {
 }
 
 /// Runs `work` and counts what it allocates; its result counts as kept.
+///
+/// # Panics
+///
+/// If `work` does.
 pub fn count<T>(work: impl FnOnce() -> T) -> (T, Allocations) {
     let mut result = None;
     let info = allocation_counter::measure(|| result = Some(work()));
