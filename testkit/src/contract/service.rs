@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::probe::{End, Latency, Ledger, Outcome, ProbeError, ServiceProbe};
+use super::error::ProbeError;
+use super::plan::{Latency, Outcome};
+use super::probe::{End, Ledger, ServiceProbe};
 
 pub(super) type Respond<Req, Res> = dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync;
 

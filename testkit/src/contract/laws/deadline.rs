@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::errors::own_refusal;
 use super::{FOREVER, occupy};
-use crate::contract::kit::{Findings, Flight, Kit, World, drive_ready};
+use crate::contract::flight::{Flight, drive_ready};
+use crate::contract::kit::{Findings, Kit, World};
 use crate::contract::{Law, Plan};
 
 /// tokio's timers have a granularity of one millisecond.

@@ -10,8 +10,9 @@ mod state;
 
 use std::time::Duration;
 
-use super::kit::{Findings, Flight, Kit, Refusal, World};
-use super::subject::caught;
+use super::check::caught;
+use super::flight::Flight;
+use super::kit::{Findings, Kit, Refusal, World};
 use super::verdict::{Law, Verdict, Violation};
 
 /// Longer than any deadline of a sane layer; it costs nothing, the clock is paused.
