@@ -14,7 +14,8 @@
 //! takes the other branch, and calls the function.
 //!
 //! ```no_run
-//! use terrace_testkit::callgrind::{Callgrind, CallgrindError};
+//! use terrace_testkit::callgrind::Callgrind;
+//! use terrace_testkit::tools;
 //!
 //! #[inline(never)]
 //! fn pick_once(n: u64) -> u64 {
@@ -27,12 +28,10 @@
 //!         std::hint::black_box(pick_once(7));
 //!         return;
 //!     }
+//!     let Some(_) = tools::require_or_skip("valgrind") else { return };
 //!     let run = Callgrind::this_test("tests::a_pick_costs_few_instructions").unwrap();
-//!     match run.count("pick_once") {
-//!         Ok(instructions) => assert!(instructions < 100, "{instructions}"),
-//!         Err(CallgrindError::Missing) => eprintln!("SKIPPED: valgrind is not installed"),
-//!         Err(error) => panic!("{error}"),
-//!     }
+//!     let instructions = run.count("pick_once").unwrap();
+//!     assert!(instructions < 100, "{instructions}");
 //! }
 //! ```
 
@@ -257,6 +256,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{Callgrind, CallgrindError, total};
+    use crate::tools;
 
     #[inline(never)]
     fn work(rounds: u64) -> u64 {
@@ -271,17 +271,9 @@ mod tests {
 
     /// The count of `function`, or None (said loudly) without valgrind.
     fn count(test: &str, function: &str) -> Option<Result<u64, CallgrindError>> {
+        tools::require_or_skip("valgrind")?;
         let run = Callgrind::this_test(&format!("callgrind::tests::{test}")).unwrap();
-        match run.count(function) {
-            Err(CallgrindError::Missing) => {
-                let required = ["CI", "TERRACE_REQUIRE_SERVICES"];
-                let required = required.iter().any(|name| std::env::var_os(name).is_some());
-                assert!(!required, "{}", CallgrindError::Missing);
-                eprintln!("SKIPPED {test}: {}", CallgrindError::Missing);
-                None
-            }
-            result => Some(result),
-        }
+        Some(run.count(function))
     }
 
     #[test]
@@ -328,22 +320,27 @@ mod tests {
 
     #[test]
     fn a_program_that_fails_shows_its_output() {
+        let Some(_) = tools::require_or_skip("valgrind") else {
+            return;
+        };
         let run = Callgrind::program("/bin/sh").arguments(["-c", "echo oh no; exit 3"]);
         match run.count("anything") {
             Err(CallgrindError::Failed(log)) => assert!(log.contains("oh no"), "{log}"),
-            Err(CallgrindError::Missing) => eprintln!("SKIPPED: {}", CallgrindError::Missing),
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
     fn a_program_that_hangs_is_killed() {
+        let Some(_) = tools::require_or_skip("valgrind") else {
+            return;
+        };
         let run = Callgrind::program("/bin/sleep").arguments(["1000"]);
-        match run.limit(Duration::from_millis(200)).count("anything") {
-            Err(CallgrindError::Failed(_)) => {}
-            Err(CallgrindError::Missing) => eprintln!("SKIPPED: {}", CallgrindError::Missing),
-            other => panic!("{other:?}"),
-        }
+        let result = run.limit(Duration::from_millis(200)).count("anything");
+        assert!(
+            matches!(result, Err(CallgrindError::Failed(_))),
+            "{result:?}"
+        );
     }
 
     #[test]

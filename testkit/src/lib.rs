@@ -1,16 +1,41 @@
-//! What terrace's tests, benchmarks and launchers share; published nowhere.
+//! What terrace's tests stand on: real servers with faults, service probes, a fault proxy, a load
+//! client.
 //!
-//! Probes and faults, all on loopback and in this process:
+//! Linux only: process supervision reads `/proc`, uses the parent-death signal and abstract Unix
+//! sockets. Never published, and never a dependency of a published crate.
 //!
-//! | module | gives |
+//! | need | open |
 //! |---|---|
-//! | [`contract`] | the laws of a tower layer as one call, and the controlled inner service |
-//! | [`backend`] | an HTTP server that follows a script and counts what it saw |
-//! | [`load`] | an open-loop HTTP client that tells the ends of a request apart |
-//! | [`fault`] | a TCP proxy that delays, swallows, resets, refuses, cuts |
-//! | [`recorder`] | a metrics recorder for one thread |
-//! | `alloc` | allocation counts (feature `alloc`: it replaces the global allocator) |
-//! | [`callgrind`], [`baseline`] | instruction counts, and committed ones to compare with |
+//! | a PostgreSQL server, or a primary with streaming replicas | [`Postgres`], [`PostgresCluster`] |
+//! | a Redis server, or a one-node Redis cluster | [`Redis`] |
+//! | an example or another binary of this workspace as a child | [`Process`] |
+//! | skip a test loudly when a server is not installed | [`tools::require_or_skip`] |
+//! | to check the tower laws of a layer | [`contract`] |
+//! | an HTTP server that follows a script | [`backend`] |
+//! | a load at a fixed rate, outcomes told apart | [`load`] |
+//! | a connection that is slow, swallowed, reset, refused, cut | [`fault`] |
+//! | the metrics that a test caused | [`recorder`] |
+//! | how often something allocates (feature `alloc`) | `alloc` |
+//! | how many instructions a function executes, beside a committed count | [`callgrind`], [`baseline`] |
+//! | a private port, a directory that another user may enter | [`ports`], [`dirs`] |
+//!
+//! Every child dies with the test that started it, also when the test itself dies by `SIGKILL`.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use terrace_testkit::{PostgresCluster, tools};
+//!
+//! let Some(_) = tools::require_or_skip("postgres") else { return Ok(()) };
+//! let cluster = PostgresCluster::start(2).await?;
+//! cluster.primary().connect().await?.batch_execute("CREATE TABLE t (id int)").await?;
+//! cluster.primary().kill().await?;
+//! let promoted = cluster.promote_most_advanced().await?;
+//! promoted.connect().await?.batch_execute("INSERT INTO t VALUES (1)").await?;
+//! # Ok(()) }
+//! ```
+#![cfg(target_os = "linux")]
 
 #[cfg(feature = "alloc")]
 pub mod alloc;
@@ -18,6 +43,19 @@ pub mod backend;
 pub mod baseline;
 pub mod callgrind;
 pub mod contract;
+pub mod dirs;
+mod error;
 pub mod fault;
 pub mod load;
+pub mod ports;
+pub mod postgres;
+pub mod process;
 pub mod recorder;
+pub mod redis;
+mod sys;
+pub mod tools;
+
+pub use self::error::{ConnectError, FaultError, StartError};
+pub use self::postgres::{Postgres, PostgresCluster};
+pub use self::process::Process;
+pub use self::redis::Redis;

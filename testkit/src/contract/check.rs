@@ -81,6 +81,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
             skips_inner: self.skips_inner,
             reserves: self.reserves,
             answers_errors: self.answers_errors,
+            names_errors: self.names_errors,
             counts: self.in_flight.is_some(),
             hostile: self.hostile.iter().map(|(what, _)| what.clone()).collect(),
             has_shared_state_check: self.shared_state.is_some(),

@@ -26,7 +26,14 @@ impl ProbeError {
             if let Some(found) = error.downcast_ref::<Self>() {
                 return Some(found);
             }
-            next = error.source();
+            // An io::Error shows what it wraps through get_ref; its source() skips that level.
+            next = match error
+                .downcast_ref::<std::io::Error>()
+                .and_then(std::io::Error::get_ref)
+            {
+                Some(wrapped) => Some(wrapped),
+                None => error.source(),
+            };
         }
         None
     }

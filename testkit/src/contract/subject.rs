@@ -57,6 +57,7 @@ pub struct Subject<L, Req, Res, P = Plain> {
     pub(super) skips_inner: bool,
     pub(super) reserves: bool,
     pub(super) answers_errors: bool,
+    pub(super) names_errors: bool,
     pub(super) hostile: Vec<(String, Arc<dyn Fn() -> Req + Send + Sync>)>,
     pub(super) refusals: Vec<Refusal>,
     pub(super) protocol: PhantomData<fn() -> P>,
@@ -118,6 +119,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
             skips_inner: false,
             reserves: false,
             answers_errors: false,
+            names_errors: false,
             hostile: Vec::new(),
             refusals: Vec::new(),
             protocol: PhantomData,
@@ -191,6 +193,14 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
     #[must_use]
     pub fn answers_errors(mut self) -> Self {
         self.answers_errors = true;
+        self
+    }
+
+    /// Declares that the service's error is a type of its own although it speaks HTTP: it stands
+    /// inside another that answers for it, as a balancer stands inside a proxy.
+    #[must_use]
+    pub fn names_errors(mut self) -> Self {
+        self.names_errors = true;
         self
     }
 

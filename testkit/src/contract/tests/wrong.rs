@@ -130,6 +130,14 @@ fn an_http_layer_with_an_error_of_its_own_is_caught() {
     let layer = || MapErrLayer::new(|error: ProbeError| std::io::Error::other(error));
     let verdict = Subject::http("own error", layer).check();
     assert!(verdict.breaks(Law::Errors), "{verdict}");
+    // Declared, it is allowed: for what stands inside a service that answers.
+    Subject::http("own error", layer)
+        .names_errors()
+        .check()
+        .assert();
+    let boxed = || MapErrLayer::new(|error: ProbeError| -> BoxError { error.into() });
+    let verdict = Subject::http("boxed error", boxed).names_errors().check();
+    assert!(verdict.breaks(Law::Errors), "{verdict}");
 }
 
 #[test]
