@@ -161,6 +161,13 @@ impl Postgres {
     /// or when the server does not stream afterwards.
     pub async fn rewind(&self, primary: &Postgres) -> Result<(), FaultError> {
         self.shutdown().await?;
+        // After a crash pg_rewind first recovers the server with the configuration it finds inside
+        // the data directory, which must have wal_log_hints on.
+        fs::copy(
+            self.settings_file(),
+            self.data_dir().join("postgresql.conf"),
+        )
+        .map_err(|cause| FaultError::new(&self.name, "rewind", cause))?;
         let launch = self
             .program("pg_rewind")
             .arg("--target-pgdata")
