@@ -124,23 +124,27 @@ async fn a_frozen_server_can_be_killed_and_restarted() {
 
 #[tokio::test]
 async fn a_dropped_server_leaves_no_process_no_directory_and_no_shared_memory() {
-    for frozen in [false, true] {
+    for state in ["running", "frozen", "killed"] {
         let Some(server) = start().await else { return };
         let _client = server.connect().await.unwrap();
         let mut pids = descendants(server.pid().unwrap());
         pids.extend(server.pid());
         let data = server.data_dir();
         let postmaster_pid = std::fs::read_to_string(data.join("postmaster.pid")).unwrap();
-        let shmid: String = postmaster_pid.lines().nth(6).unwrap().to_owned();
+        let shmid = postmaster_pid.lines().nth(6).unwrap();
         let shmid = shmid.split_whitespace().last().unwrap();
         assert!(shared_memory_exists(shmid), "{postmaster_pid}");
-        if frozen {
-            server.stop().await.unwrap();
+        match state {
+            "frozen" => server.stop().await.unwrap(),
+            "killed" => server.kill().await.unwrap(),
+            _ => {}
         }
+        // Control: a kill alone leaves it behind.
+        assert!(shared_memory_exists(shmid), "{state}");
         drop(server);
-        assert!(!pids.iter().any(|pid| is_alive(*pid)), "frozen: {frozen}");
-        assert!(!data.exists());
-        assert!(!shared_memory_exists(shmid));
+        assert!(!pids.iter().any(|pid| is_alive(*pid)), "{state}");
+        assert!(!data.exists(), "{state}");
+        assert!(!shared_memory_exists(shmid), "{state}");
     }
 }
 

@@ -27,6 +27,7 @@ mod cluster;
 mod fault;
 mod replication;
 mod settings;
+mod shared_memory;
 mod template;
 mod user;
 
@@ -358,6 +359,7 @@ impl Drop for Postgres {
             }
             process.reap();
         }
+        shared_memory::free(&self.data_dir());
     }
 }
 
