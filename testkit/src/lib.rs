@@ -10,6 +10,9 @@
 //! | a Redis server, or a one-node Redis cluster | [`Redis`] |
 //! | an example or another binary of this workspace as a child | [`Process`] |
 //! | skip a test loudly when a server is not installed | [`tools::require_or_skip`] |
+//! | to check the tower laws of a layer | [`contract`] |
+//! | an HTTP server that follows a script | [`backend`] |
+//! | a load at a fixed rate, outcomes told apart | [`load`] |
 //! | a private port, a directory that another user may enter | [`ports`], [`dirs`] |
 //!
 //! Tests with real servers run on real time: under tokio's paused time every deadline in here would
@@ -33,8 +36,11 @@
 //! ```
 #![cfg(target_os = "linux")]
 
+pub mod backend;
+pub mod contract;
 pub mod dirs;
 mod error;
+pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;

@@ -1,0 +1,228 @@
+//! The members, by slot and by name. Pure: it decides nothing about time and does no I/O.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::Change;
+use super::snapshot::{EndpointView, Snapshot, SnapshotParts};
+use crate::health::{Health, Status};
+use crate::lease::{Load, Member};
+use crate::policy::{Candidate, Policy};
+use crate::{Endpoint, EndpointId, MembershipError};
+
+/// All members of a balancer, and their health.
+///
+/// A slot is reused after its member has left, with the next generation, so that an
+/// [`EndpointId`] means one stay of one endpoint for ever.
+pub(crate) struct Table<S> {
+    slots: Vec<Slot<S>>,
+    free: Vec<u32>,
+    by_name: HashMap<Arc<str>, u32>,
+    /// Whether new members must pass a check before they count as up.
+    checked: bool,
+}
+
+struct Slot<S> {
+    generation: u32,
+    occupant: Option<Occupant<S>>,
+}
+
+struct Occupant<S> {
+    member: Arc<Member>,
+    service: S,
+    weight: u16,
+    health: Health,
+}
+
+impl<S: Clone> Table<S> {
+    pub(crate) fn new(checked: bool) -> Self {
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            by_name: HashMap::new(),
+            checked,
+        }
+    }
+
+    /// Makes a change, whole or not at all; returns the members that joined.
+    pub(crate) fn apply(&mut self, change: Change<S>) -> Result<Vec<EndpointId>, MembershipError> {
+        match change {
+            Change::Replace(endpoints) => self.replace(endpoints),
+            Change::Add(endpoint) => self.add(endpoint).map(|id| vec![id]),
+            Change::Remove(name) => self.remove(&name).map(|()| Vec::new()),
+            Change::Weight(name, weight) => {
+                let slot = *self
+                    .by_name
+                    .get(&name)
+                    .ok_or(MembershipError::Unknown { name })?;
+                if let Some(occupant) = &mut self.slots[slot as usize].occupant {
+                    occupant.weight = weight;
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn add(&mut self, endpoint: Endpoint<S>) -> Result<EndpointId, MembershipError> {
+        let Endpoint {
+            name,
+            weight,
+            service,
+        } = endpoint;
+        if self.by_name.contains_key(&name) {
+            return Err(MembershipError::Duplicate { name });
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot {
+                generation: 0,
+                occupant: None,
+            });
+            // Four thousand million endpoints do not fit into memory.
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let id = EndpointId {
+            slot,
+            generation: self.slots[slot as usize].generation,
+        };
+        let member = Arc::new(Member {
+            id,
+            name: Arc::clone(&name),
+            load: Load::default(),
+        });
+        let health = if self.checked {
+            Health::unchecked()
+        } else {
+            Health::assumed()
+        };
+        self.slots[slot as usize].occupant = Some(Occupant {
+            member,
+            service,
+            weight,
+            health,
+        });
+        self.by_name.insert(name, slot);
+        Ok(id)
+    }
+
+    fn remove(&mut self, name: &Arc<str>) -> Result<(), MembershipError> {
+        let Some(slot) = self.by_name.remove(name) else {
+            return Err(MembershipError::Unknown {
+                name: Arc::clone(name),
+            });
+        };
+        let freed = &mut self.slots[slot as usize];
+        freed.occupant = None;
+        freed.generation = freed.generation.wrapping_add(1);
+        self.free.push(slot);
+        Ok(())
+    }
+
+    fn replace(&mut self, endpoints: Vec<Endpoint<S>>) -> Result<Vec<EndpointId>, MembershipError> {
+        let mut names = HashSet::with_capacity(endpoints.len());
+        for endpoint in &endpoints {
+            if !names.insert(Arc::clone(&endpoint.name)) {
+                return Err(MembershipError::Duplicate {
+                    name: Arc::clone(&endpoint.name),
+                });
+            }
+        }
+        let leaving: Vec<Arc<str>> = self
+            .by_name
+            .keys()
+            .filter(|name| !names.contains(*name))
+            .cloned()
+            .collect();
+        for name in leaving {
+            self.remove(&name)?;
+        }
+        let mut joined = Vec::new();
+        for endpoint in endpoints {
+            if self.by_name.contains_key(&endpoint.name) {
+                self.apply(Change::Weight(endpoint.name, endpoint.weight))?;
+            } else {
+                joined.push(self.add(endpoint)?);
+            }
+        }
+        Ok(joined)
+    }
+
+    /// The service of a stay, if it is not over.
+    pub(crate) fn service(&self, id: EndpointId) -> Option<&S> {
+        self.occupant(id).map(|occupant| &occupant.service)
+    }
+
+    /// The name of a stay, if it is not over.
+    pub(crate) fn name(&self, id: EndpointId) -> Option<&Arc<str>> {
+        self.occupant(id).map(|occupant| &occupant.member.name)
+    }
+
+    /// Takes in a check's result; returns the new status if it changed.
+    pub(crate) fn observe(
+        &mut self,
+        id: EndpointId,
+        ok: bool,
+        rise: u32,
+        fall: u32,
+    ) -> Option<Status> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        let occupant = slot
+            .occupant
+            .as_mut()
+            .filter(|_| slot.generation == id.generation)?;
+        occupant.health.observe(ok, rise, fall)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    fn occupant(&self, id: EndpointId) -> Option<&Occupant<S>> {
+        let slot = self.slots.get(id.slot as usize)?;
+        slot.occupant
+            .as_ref()
+            .filter(|_| slot.generation == id.generation)
+    }
+
+    /// What requests may read from now on.
+    pub(crate) fn snapshot<Req: 'static>(&self, policy: &dyn Policy<Req>) -> Snapshot<S, Req> {
+        let members = || self.slots.iter().filter_map(|slot| slot.occupant.as_ref());
+        let serving = |status| {
+            move |member: &&Occupant<S>| member.weight > 0 && member.health.status() == status
+        };
+        // Unchecked endpoints stand in only while nobody is known to be up.
+        let status = if members().any(|member| serving(Status::Up)(&member)) {
+            Status::Up
+        } else {
+            Status::Unchecked
+        };
+        let mut candidates = Vec::new();
+        let mut services = Vec::new();
+        for occupant in members().filter(serving(status)) {
+            candidates.push(Candidate::new(
+                Arc::clone(&occupant.member),
+                occupant.weight,
+            ));
+            services.push(occupant.service.clone());
+        }
+        let all = members()
+            .map(|occupant| EndpointView {
+                member: Arc::clone(&occupant.member),
+                weight: occupant.weight,
+                status: occupant.health.status(),
+                available: occupant.weight > 0 && occupant.health.status() == status,
+            })
+            .collect();
+        Snapshot::new(
+            SnapshotParts {
+                candidates,
+                services,
+                all,
+            },
+            policy,
+        )
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
