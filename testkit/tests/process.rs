@@ -272,13 +272,15 @@ async fn control_without_the_guardian_frozen_servers_and_directories_stay() {
     servers.kill();
     servers.wait(LONG).await.unwrap();
     tokio::time::sleep(SHORT).await;
-    assert!(frozen.iter().all(|pid| is_alive(*pid)));
-    let dir = run_dir(&servers).unwrap();
+    // A backend that was about to end when it was frozen may be gone; the postmaster is the first.
+    let postmaster_stays = is_alive(frozen[0]);
+    let dir = run_dir(&servers);
 
     // Awake, the postmaster takes the parent-death signal and ends in order.
     send(&frozen, rustix::process::Signal::CONT);
     assert!(gone(&frozen).await);
-    std::fs::remove_dir_all(dir).unwrap();
+    std::fs::remove_dir_all(dir.expect("the directory stays")).unwrap();
+    assert!(postmaster_stays);
 }
 
 #[tokio::test]
