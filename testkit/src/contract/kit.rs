@@ -34,6 +34,7 @@ pub(super) struct Kit {
     pub skips_inner: bool,
     pub reserves: bool,
     pub answers_errors: bool,
+    pub names_errors: bool,
     pub counts: bool,
     pub hostile: Vec<String>,
     pub has_shared_state_check: bool,

@@ -60,6 +60,7 @@ pub struct Subject<L, Req, Res, P = Plain> {
     skips_inner: bool,
     reserves: bool,
     answers_errors: bool,
+    names_errors: bool,
     hostile: Vec<(String, Arc<dyn Fn() -> Req + Send + Sync>)>,
     refusals: Vec<Refusal>,
     protocol: PhantomData<fn() -> P>,
@@ -121,6 +122,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
             skips_inner: false,
             reserves: false,
             answers_errors: false,
+            names_errors: false,
             hostile: Vec::new(),
             refusals: Vec::new(),
             protocol: PhantomData,
@@ -194,6 +196,14 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
     #[must_use]
     pub fn answers_errors(mut self) -> Self {
         self.answers_errors = true;
+        self
+    }
+
+    /// Declares that the service's error is a type of its own although it speaks HTTP: it stands
+    /// inside another that answers for it, as a balancer stands inside a proxy.
+    #[must_use]
+    pub fn names_errors(mut self) -> Self {
+        self.names_errors = true;
         self
     }
 
@@ -310,6 +320,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
             skips_inner: self.skips_inner,
             reserves: self.reserves,
             answers_errors: self.answers_errors,
+            names_errors: self.names_errors,
             counts: self.in_flight.is_some(),
             hostile: self.hostile.iter().map(|(what, _)| what.clone()).collect(),
             has_shared_state_check: self.shared_state.is_some(),

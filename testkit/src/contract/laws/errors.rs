@@ -28,7 +28,7 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
 }
 
 fn typed(kit: &Kit, failure: &Failure, found: &mut Findings<'_>) {
-    if kit.http {
+    if kit.http && !kit.names_errors {
         found.expect(failure.same, || {
             format!(
                 "an HTTP layer keeps the caller's error type, this one has its own: {}",
