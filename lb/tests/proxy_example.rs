@@ -16,7 +16,7 @@ use http::{Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use support::*;
-use terrace_testkit::process::{Process, Signal};
+use terrace_testkit::process::{Mark, Process, Signal, Source};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -87,7 +87,9 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
             .args(arguments)
             .spawn()
             .unwrap();
-        let said = process.wait_for_line("error: ", PATIENCE).await.unwrap();
+        let is_error = |source, line: &str| source == Source::Stderr && line.starts_with("error: ");
+        let said = process.wait_for(Mark::default(), PATIENCE, "an error", is_error);
+        let said = said.await.unwrap();
         assert!(said.contains(message), "{line}: {said}");
         let status = process.wait(PATIENCE).await.unwrap();
         assert_eq!(status.code(), Some(2), "{line}: {said}");
