@@ -136,7 +136,7 @@ async fn answer(
         return Err(io::Error::other("cut by the script"));
     }
     if reply.upgrade {
-        return Ok(tunnel(&parts, upgrade, &reply, shared));
+        return Ok(tunnel(&parts, upgrade, &reply, &shared));
     }
     let mut response = Response::new(
         Riding {
@@ -321,7 +321,7 @@ fn tunnel(
     parts: &http::request::Parts,
     upgrade: hyper::upgrade::OnUpgrade,
     reply: &Reply,
-    shared: Arc<Shared>,
+    shared: &Arc<Shared>,
 ) -> Response<OutBody> {
     let mut response = Response::new(Full::default().map_err(infallible).boxed_unsync());
     let connect = parts.method == http::Method::CONNECT;

@@ -210,7 +210,7 @@ impl Run {
             match connection.send(request).await {
                 Ok(response) => break (connection, response),
                 // The server closed an idle connection: no byte was written, the next one will do.
-                Err(NoHead::Unsent(unsent)) if connection.reused => request = unsent,
+                Err(NoHead::Unsent(unsent)) if connection.reused => request = *unsent,
                 Err(NoHead::Unsent(_) | NoHead::Cut { received: 0 }) => {
                     return Outcome::CutBeforeHead;
                 }

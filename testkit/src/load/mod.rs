@@ -191,11 +191,14 @@ impl OpenLoop {
     }
 
     /// Sends a `GET` of this path.
+    ///
+    /// # Panics
+    ///
+    /// The run, if the path is no URI: that is the test's mistake.
     #[must_use]
     pub fn path(self, path: &str) -> Self {
         let path = path.to_owned();
         self.requests(move |_| {
-            // A path that is no URI is the test's mistake and shows at once.
             let request = Request::get(path.as_str()).body(Bytes::new());
             request.unwrap_or_else(|error| panic!("the path {path:?} does not parse: {error}"))
         })
