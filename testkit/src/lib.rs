@@ -19,6 +19,9 @@
 //! | how many instructions a function executes, beside a committed count | [`callgrind`], [`baseline`] |
 //! | a private port, a directory that another user may enter | [`ports`], [`dirs`] |
 //!
+//! Tests with real servers run on real time: under tokio's paused time every deadline in here would
+//! fire at once.
+//!
 //! Every child dies with the test that started it, also when the test itself dies by `SIGKILL`.
 //!
 //! # Examples
