@@ -87,7 +87,7 @@ async fn a_replica_with_paused_replay_lags_until_it_is_resumed() {
             .await
             .is_err()
     );
-    assert_eq!(ids(replica).await, []);
+    assert!(ids(replica).await.is_empty());
 
     replica.resume_replay().await.unwrap();
     replica.catch_up_with(primary).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_replica_with_an_apply_delay_lags_until_it_is_ended() {
             .await
             .is_err()
     );
-    assert_eq!(ids(replica).await, []);
+    assert!(ids(replica).await.is_empty());
 
     replica.apply_delay(Duration::ZERO).await.unwrap();
     replica.catch_up_with(primary).await.unwrap();
@@ -198,7 +198,7 @@ async fn control_promoting_any_replica_loses_an_acknowledged_row() {
         return;
     };
     let promoted = cluster.promote(1).await.unwrap();
-    assert_eq!(ids(promoted).await, []);
+    assert!(ids(promoted).await.is_empty());
 }
 
 #[tokio::test]

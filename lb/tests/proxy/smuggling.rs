@@ -270,9 +270,7 @@ async fn nothing_ambiguous_reaches_a_backend() {
         let (backend, seen) = RawBackend::answering(answer).await;
         let proxy = proxy_to(backend.address).await;
         let mut stream = TcpStream::connect(proxy.address).await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(&mut stream, request)
-            .await
-            .unwrap();
+        stream.write_all(request).await.unwrap();
         let answers = answers(&mut stream, *most).await;
 
         let oks = count(&answers, b"HTTP/1.1 200 OK");

@@ -60,10 +60,6 @@ impl Running {
         let _ = self.stop.send(());
         self.task
     }
-
-    pub(crate) fn host(&self) -> String {
-        self.address.to_string()
-    }
 }
 
 /// A proxy in front of one backend.
@@ -371,7 +367,7 @@ pub(crate) fn full(bytes: impl Into<Bytes>) -> Full<Bytes> {
 /// Bytes that are easy to check and hard to get right by accident.
 pub(crate) fn pattern(length: usize) -> Bytes {
     (0..length)
-        .map(|index| (index.wrapping_mul(31) ^ (index >> 8)) as u8)
+        .map(|index| (index.wrapping_mul(31) ^ (index >> 8)).to_le_bytes()[0])
         .collect::<Vec<_>>()
         .into()
 }

@@ -91,7 +91,7 @@ impl Process {
     }
 
     /// [`Process::wait_for_line`], looking only at lines printed after `mark` was taken with
-    /// [`Log::mark`]: for a line that comes more than once.
+    /// [`Log::mark`](super::Log::mark): for a line that comes more than once.
     ///
     /// # Errors
     ///

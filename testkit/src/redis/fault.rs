@@ -40,7 +40,7 @@ impl Redis {
     }
 
     /// Starts it again on the same port, after an orderly shutdown (`SIGTERM`) if it runs. Its data
-    /// is there again if it is [persistent](RedisBuilder::persistent); a cluster keeps its slots.
+    /// is there again if it is [persistent](super::RedisBuilder::persistent); a cluster keeps its slots.
     ///
     /// # Errors
     ///
