@@ -3,15 +3,18 @@
 //! `-- --check` compares with the baseline and fails above it, `-- --bless` writes the baseline.
 //! Without either the counts are printed.
 
-use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
-use terrace_benches::instructions::{self, Counts, measured};
-use terrace_benches::ops::Op;
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
+use terrace_benches::ops::{COUNTED, Op, counted};
+use terrace_testkit::baseline::{Baseline, Comparison, rustc_version};
+use terrace_testkit::callgrind::Callgrind;
 use terrace_testkit::tools;
 
-/// An operation by name, built only when it is counted.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// An operation, built only when it is counted.
 type Build = fn() -> Box<dyn Op>;
 
 const OPERATIONS: [(&str, Build); 4] = [
@@ -21,7 +24,7 @@ const OPERATIONS: [(&str, Build); 4] = [
     ("lb: pick, 10000 endpoints", || pick(10_000)),
 ];
 
-/// The control: callgrind must see twice the work as twice the instructions.
+/// The control: twice the work must be counted as twice the instructions.
 const CONTROLS: [(&str, Build); 2] = [
     ("control: 100 steps", || Box::new(Steps(100))),
     ("control: 200 steps", || Box::new(Steps(200))),
@@ -47,15 +50,16 @@ impl Op for Steps {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, name] = &arguments[..]
-        && flag == "--under-callgrind"
-    {
-        return under_callgrind(name);
+    if Callgrind::is_child() {
+        return arguments
+            .first()
+            .map_or(ExitCode::FAILURE, |name| do_once(name));
     }
     // cargo adds `--bench`; a filter meant for criterion is not meant for this.
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     match run(has("--check"), has("--bless")) {
-        Ok(code) => code,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
@@ -64,7 +68,7 @@ fn main() -> ExitCode {
 }
 
 /// Does one operation, once before it counts: what is made at first use is not its price.
-fn under_callgrind(name: &str) -> ExitCode {
+fn do_once(name: &str) -> ExitCode {
     let Some((_, build)) = OPERATIONS
         .iter()
         .chain(&CONTROLS)
@@ -75,78 +79,65 @@ fn under_callgrind(name: &str) -> ExitCode {
     };
     let mut op = build();
     op.once();
-    measured(&mut *op);
+    counted(&mut *op);
     ExitCode::SUCCESS
 }
 
-fn run(check: bool, bless: bool) -> io::Result<ExitCode> {
-    let Some(valgrind) = tools::find("valgrind") else {
-        if tools::services_required() {
-            return Err(io::Error::other("no valgrind: see `cargo xtask doctor`"));
-        }
-        eprintln!("SKIPPED instruction counts: no valgrind, see `cargo xtask doctor`");
-        return Ok(ExitCode::SUCCESS);
-    };
+fn count(name: &str) -> Result<u64, Error> {
     let program = std::env::current_exe()?;
-    let count = |name: &str| instructions::count(&valgrind, &program, &["--under-callgrind", name]);
-
-    let [single, double] = [count(CONTROLS[0].0)?, count(CONTROLS[1].0)?];
-    let ratio = double as f64 / single as f64;
-    if !(1.8..2.2).contains(&ratio) {
-        return Err(io::Error::other(format!(
-            "twice the work was counted as {ratio:.2} times the instructions ({single}, {double})"
-        )));
-    }
-
-    let file = instructions::baseline_file()?;
-    let baseline = if file.exists() {
-        instructions::read(&file)?
-    } else {
-        Counts::new()
-    };
-    let mut counted = Counts::new();
-    for (name, _) in OPERATIONS {
-        let instructions = count(name)?;
-        let each = instructions as f64 / instructions::REPEAT as f64;
-        let before = baseline.get(name).map_or(String::new(), |before| {
-            format!(
-                " ({} the baseline)",
-                instructions::change(*before, instructions)
-            )
-        });
-        println!("{name:<30} {each:>8.1} instructions each{before}");
-        counted.insert(name.to_owned(), instructions);
-    }
-    if bless {
-        instructions::write(&file, &counted)?;
-        println!(
-            "wrote {}",
-            file.file_name().unwrap_or_default().to_string_lossy()
-        );
-    } else if check {
-        return verdict(&baseline, &counted);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(Callgrind::program(program)
+        .arguments([name])
+        .count("ops::counted")?)
 }
 
-fn verdict(baseline: &Counts, counted: &Counts) -> io::Result<ExitCode> {
-    let bless = "cargo bench -p terrace-benches --bench instructions -- --bless";
-    if baseline.is_empty() {
+/// Whether everything is as it should be.
+fn run(check: bool, bless: bool) -> Result<bool, Error> {
+    if tools::find("valgrind").is_none() {
         if tools::services_required() {
-            return Err(io::Error::other(format!(
-                "no baseline for this rustc; run: {bless}"
-            )));
+            return Err("no valgrind: see `cargo xtask doctor`".into());
         }
-        eprintln!("SKIPPED comparison: no baseline for this rustc; run: {bless}");
-        return Ok(ExitCode::SUCCESS);
+        eprintln!("SKIPPED instruction counts: no valgrind, see `cargo xtask doctor`");
+        return Ok(true);
     }
-    let findings = instructions::compare(baseline, counted);
-    for finding in &findings {
-        eprintln!("{finding}");
+    let [single, double] = [count(CONTROLS[0].0)?, count(CONTROLS[1].0)?];
+    if !(single * 18 / 10..single * 22 / 10).contains(&double) {
+        let counts = format!("{single} and {double} instructions");
+        return Err(format!("twice the work was not counted as such: {counts}").into());
     }
-    if findings.is_empty() {
-        return Ok(ExitCode::SUCCESS);
+
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.json");
+    let mut baseline = Baseline::load(&file)?;
+    let rustc = rustc_version()?;
+    println!("instructions for {COUNTED} operations, {rustc}:");
+    let mut is_good = true;
+    for (name, _) in OPERATIONS {
+        let measured = count(name)?;
+        let comparison = baseline.compare(&rustc, name, measured);
+        println!("  {name:<30} {comparison}");
+        is_good &= comparison.is_ok() && is_known(comparison);
+        if bless {
+            baseline.record(&rustc, name, measured);
+        }
     }
-    eprintln!("If that is worth it, say why in the commit, and run: {bless}");
-    Ok(ExitCode::FAILURE)
+    let command = "cargo bench -p terrace-benches --bench instructions -- --bless";
+    if bless {
+        baseline.save(&file)?;
+        println!("wrote benches/baseline.json");
+    } else if check && !is_good {
+        eprintln!("If that is worth it, say why in the commit, and run: {command}");
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// A count without a baseline is a skip for a person with another compiler, and an error where
+/// skips are: a gate that compares with nothing is none.
+fn is_known(comparison: Comparison) -> bool {
+    if !matches!(comparison, Comparison::New { .. }) {
+        return true;
+    }
+    if !tools::services_required() {
+        eprintln!("SKIPPED a comparison: {comparison}");
+    }
+    !tools::services_required()
 }

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-pub mod instructions;
 pub mod ops;
 pub mod peers;
 pub mod plot;

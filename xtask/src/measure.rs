@@ -12,8 +12,8 @@ pub(crate) struct Bench {
     /// The block to measure; all of them without a name.
     #[arg(value_parser = ["lb"])]
     block: Option<String>,
-    /// Handed on to the block's program; `-- --help` shows them.
-    #[arg(last = true)]
+    /// Handed on to the block's program; `cargo xtask bench lb --help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
@@ -23,8 +23,8 @@ pub(crate) struct Soak {
     /// The block to soak; all of them without a name.
     #[arg(value_parser = ["lb"])]
     block: Option<String>,
-    /// Handed on to the block's program; `-- --help` shows them.
-    #[arg(last = true)]
+    /// Handed on to the block's program; `cargo xtask soak lb --help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 

@@ -16,7 +16,7 @@ use terrace_testkit::process::cargo_example;
 
 /// Compares terrace-lb with named rivals, and writes CSV and SVG to benches/results.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask bench lb --")]
+#[command(bin_name = "cargo xtask bench lb")]
 struct Cli {
     /// Make only this comparison.
     #[arg(long)]
@@ -75,7 +75,7 @@ fn run(cli: &Cli) -> Result<(), BoxError> {
 /// One balanced request, by terrace-lb and by tower's balancer.
 fn pick(cli: &Cli) -> Result<(), BoxError> {
     let provenance = Provenance::here(format!(
-        "cargo xtask bench lb -- --only pick --rounds {} --slice {}",
+        "cargo xtask bench lb --only pick --rounds {} --slice {}",
         cli.rounds, cli.slice
     ))
     .with("rival", "tower 0.5 balance::p2c over PendingRequests");
@@ -152,7 +152,7 @@ fn proxy(cli: &Cli) -> Result<(), BoxError> {
         contenders.push(peers::ours(command, origin.addr())?);
     }
     let mut provenance = Provenance::here(format!(
-        "cargo xtask bench lb -- --only proxy --rounds {} --seconds {} --connections {} --size {}",
+        "cargo xtask bench lb --only proxy --rounds {} --seconds {} --connections {} --size {}",
         cli.rounds, cli.seconds, cli.connections, cli.size
     ));
     for contender in &contenders {

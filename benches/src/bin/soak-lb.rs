@@ -12,7 +12,7 @@ use terrace_testkit::process::cargo_example;
 
 /// Kills backends behind the example `proxy` under load; writes benches/results/soak-lb.md.
 #[derive(Debug, Parser)]
-#[command(bin_name = "cargo xtask soak lb --")]
+#[command(bin_name = "cargo xtask soak lb")]
 struct Cli {
     /// How long, at the given rate.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
@@ -88,7 +88,7 @@ fn storm(cli: &Cli) -> Result<(), Error> {
         None => cargo_example("proxy")?,
     };
     let provenance = Provenance::here(format!(
-        "cargo xtask soak lb -- --requests {} --rate {} --backends {} --kill-every {} --down-for {} --think-ms {}",
+        "cargo xtask soak lb --requests {} --rate {} --backends {} --kill-every {} --down-for {} --think-ms {}",
         storm.requests,
         storm.rate,
         storm.backends,

@@ -95,28 +95,30 @@ fn is_port(port: &[u8]) -> bool {
     port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
 
-/// IPv6 literals and percent-encoded names; user information is refused.
+/// IPv6 literals and percent-encoded names. User information, lists and whatever else the grammar
+/// of names would allow are refused: no client sends them in good faith.
 fn is_unusual_authority(bytes: &[u8]) -> bool {
-    if bytes.contains(&b'@') {
-        return false;
-    }
-    let Ok(authority) = Authority::try_from(bytes) else {
-        return false;
-    };
-    if authority.host().is_empty() {
-        return false;
-    }
-    match bytes.iter().rposition(|byte| *byte == b']') {
-        Some(end) => match &bytes[end + 1..] {
-            [] => true,
-            [b':', port @ ..] => is_port(port),
-            _ => false,
+    let named = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_~%".contains(byte);
+    let literal = |byte: &u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+    let (host_is_valid, port) = match bytes {
+        [b'[', rest @ ..] => match rest.iter().position(|byte| *byte == b']') {
+            Some(end) => (end > 0 && rest[..end].iter().all(literal), &rest[end + 1..]),
+            None => return false,
         },
-        None => authority
-            .as_str()
-            .split_once(':')
-            .is_none_or(|(_, port)| is_port(port.as_bytes())),
-    }
+        _ => {
+            let end = bytes
+                .iter()
+                .position(|byte| *byte == b':')
+                .unwrap_or(bytes.len());
+            (end > 0 && bytes[..end].iter().all(named), &bytes[end..])
+        }
+    };
+    let port_is_valid = match port {
+        [] => true,
+        [b':', port @ ..] => is_port(port),
+        _ => false,
+    };
+    host_is_valid && port_is_valid && Authority::try_from(bytes).is_ok()
 }
 
 /// Same host, letter case aside, and same port, where the scheme's default may be left out.

@@ -158,16 +158,17 @@ impl Protocols {
         may_leave: bool,
     ) -> Ended {
         poll_fn(|cx| {
+            let stage = self.drain.stage();
+            if stage != Stage::Open {
+                // Before the poll: it may produce an answer, which should say so.
+                activity.set_closing();
+            }
             if Pin::new(&mut *connection).poll(cx).is_ready() {
                 // What went wrong, if anything, has been told to the client.
                 return Poll::Ready(Ended::Closed);
             }
-            let stage = self.drain.stage();
-            if stage != Stage::Open {
-                activity.set_closing();
-                if may_leave && stage == Stage::Closing && activity.is_quiet() {
-                    return Poll::Ready(Ended::Quiet);
-                }
+            if may_leave && stage == Stage::Closing && activity.is_quiet() {
+                return Poll::Ready(Ended::Quiet);
             }
             patience.poll_exhausted(cx).map(|()| Ended::TimedOut)
         })

@@ -36,9 +36,9 @@ impl Step {
 
 const fn step(
     name: &'static str,
-    about: &'static str,
     warm: u64,
     cold: u64,
+    about: &'static str,
     run: fn(&Workspace, &mut Running) -> Result<(), Stop>,
 ) -> Step {
     Step {
@@ -50,125 +50,29 @@ const fn step(
     }
 }
 
-/// All steps. What fails fast and often stands first.
+/// All steps: name, warm and cold budget in seconds, what it does, and the function that does it.
+/// What fails fast and often stands first.
+#[rustfmt::skip]
 pub(crate) const STEPS: [Step; 19] = [
-    step(
-        "servers",
-        "finds the real servers and tools, and installs missing ones",
-        10,
-        240,
-        servers,
-    ),
-    step("fmt", "rustfmt agrees with every file", 10, 20, fmt),
-    step(
-        "rules",
-        "arrows, file length, named packages, leaks, stage differences",
-        5,
-        10,
-        house_rules,
-    ),
-    step(
-        "licences",
-        "licences, sources and bans of all dependencies",
-        10,
-        60,
-        dependency_licences,
-    ),
-    step(
-        "clippy",
-        "the only check pass; warnings are errors",
-        45,
-        330,
-        clippy,
-    ),
-    step(
-        "build",
-        "compiles every test program and example",
-        90,
-        600,
-        build,
-    ),
-    step("unit", "tests inside the sources", 30, 30, unit),
-    step(
-        "contract",
-        "the tower laws of every layer",
-        15,
-        15,
-        |w, r| class(w, r, Class::Contract),
-    ),
-    step("simulation", "seeded simulations", 30, 30, |w, r| {
-        class(w, r, Class::Simulation)
-    }),
-    step(
-        "live",
-        "against real servers, with faults",
-        60,
-        60,
-        |w, r| class(w, r, Class::Live),
-    ),
-    step(
-        "integration",
-        "every other test program of the blocks",
-        60,
-        60,
-        |w, r| class(w, r, Class::Integration),
-    ),
-    step(
-        "examples",
-        "Radiodeck and its stages, driven from outside",
-        60,
-        60,
-        |w, r| class(w, r, Class::Examples),
-    ),
-    step(
-        "rivals",
-        "what is compared with rivals is the same work; soaks in miniature",
-        20,
-        20,
-        |w, r| class(w, r, Class::Rivals),
-    ),
-    step(
-        "doctests",
-        "the examples in the documentation",
-        40,
-        90,
-        doctests,
-    ),
-    step(
-        "doc",
-        "the documentation builds; warnings are errors",
-        25,
-        150,
-        doc,
-    ),
-    step(
-        "package",
-        "each block can be packaged for the registry",
-        10,
-        60,
-        package,
-    ),
-    step(
-        "features",
-        "each block builds with none, each and all of its features",
-        15,
-        180,
-        feature_matrix,
-    ),
-    step(
-        "instructions",
-        "instruction counts against the committed baselines",
-        45,
-        420,
-        instructions,
-    ),
-    step(
-        "tree",
-        "the run left no trace in the repository",
-        5,
-        10,
-        clean_tree,
-    ),
+    step("servers",      10, 240, "finds real servers and tools, installs missing ones", servers),
+    step("fmt",          10,  20, "rustfmt agrees with every file", fmt),
+    step("rules",         5,  10, "arrows, file length, named packages, leaks, links, stage diffs", house_rules),
+    step("licences",     10,  60, "licences, sources and bans of all dependencies", dependency_licences),
+    step("clippy",       45, 330, "the only check pass; warnings are errors", clippy),
+    step("build",        90, 600, "compiles every test program and example", build),
+    step("unit",         30,  30, "tests inside the sources", unit),
+    step("contract",     15,  15, "the tower laws of every service", |w, r| class(w, r, Class::Contract)),
+    step("simulation",   30,  30, "seeded simulations", |w, r| class(w, r, Class::Simulation)),
+    step("live",         60,  60, "against real servers, with faults", |w, r| class(w, r, Class::Live)),
+    step("integration",  60,  60, "every other test program of the blocks", |w, r| class(w, r, Class::Integration)),
+    step("examples",     60,  60, "Radiodeck and its stages, driven from outside", |w, r| class(w, r, Class::Examples)),
+    step("rivals",       20,  20, "rivals do the same work; soaks in miniature", |w, r| class(w, r, Class::Rivals)),
+    step("doctests",     40,  90, "the examples in the documentation", doctests),
+    step("doc",          20, 150, "the documentation builds; warnings are errors", doc),
+    step("package",      20, 120, "each block can be packaged, and builds from its package", package),
+    step("features",     20, 180, "each block builds with none, each and all of its features", feature_matrix),
+    step("instructions", 40, 420, "instruction counts against the committed baselines", instructions),
+    step("tree",          5,  10, "the run left no trace in the repository", clean_tree),
 ];
 
 fn servers(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
@@ -298,8 +202,8 @@ fn doc(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
     running.run(&mut command)
 }
 
-/// Packages without building again: what the package holds is compared with the sources, which
-/// are tested. Changes that are not committed do not matter to a person who tests before that.
+/// Packages each block, and builds it from its package with nothing else around it. Changes that are
+/// not committed do not matter to a person who tests before that.
 fn package(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
     let blocks: Vec<_> = workspace.blocks().collect();
     if blocks.is_empty() {
@@ -317,7 +221,6 @@ fn package(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
         running.cargo(&[
             "package",
             "--quiet",
-            "--no-verify",
             "--allow-dirty",
             "--package",
             &block.name,

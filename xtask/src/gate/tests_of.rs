@@ -11,7 +11,7 @@ pub(crate) enum Class {
     Contract,
     /// `tests/sim*.rs`: seeded simulations.
     Simulation,
-    /// `tests/live*.rs`: real servers.
+    /// `tests/live*.rs`, and the test programs of `testkit`: real servers.
     Live,
     /// The test programs of packages below `examples`.
     Examples,
@@ -43,6 +43,7 @@ fn classify(package: &Package, test: &str) -> Class {
     match test {
         _ if package.folder.starts_with("examples/") => Class::Examples,
         _ if package.folder == "benches" => Class::Rivals,
+        _ if package.folder == "testkit" => Class::Live,
         _ if test.starts_with("contract") => Class::Contract,
         _ if test.starts_with("sim") => Class::Simulation,
         _ if test.starts_with("live") => Class::Live,
@@ -75,13 +76,14 @@ mod tests {
         let packages = [
             package("lb", &["contract", "sim", "live_proxy", "bad_input"]),
             package("cache", &["contract", "smoke"]),
+            package("testkit", &["postgres"]),
             package("examples/stage-01", &["smoke"]),
             package("benches", &["rivals"]),
         ];
         let of = |class| of_class(&packages, class);
         assert_eq!(of(Class::Contract), ["contract"]);
         assert_eq!(of(Class::Simulation), ["sim"]);
-        assert_eq!(of(Class::Live), ["live_proxy"]);
+        assert_eq!(of(Class::Live), ["live_proxy", "postgres"]);
         assert_eq!(of(Class::Examples), ["smoke"]);
         assert_eq!(of(Class::Rivals), ["rivals"]);
         assert_eq!(of(Class::Integration), ["bad_input"]);

@@ -7,6 +7,7 @@ pub(crate) mod arrows;
 pub(crate) mod leaks;
 pub(crate) mod length;
 pub(crate) mod licences;
+pub(crate) mod links;
 pub(crate) mod named;
 pub(crate) mod stages;
 
@@ -25,6 +26,7 @@ pub(crate) fn check_all(
     findings.extend(named::check(&workspace.packages));
     findings.extend(length::check(&workspace.root, &files));
     findings.extend(leaks::check(&workspace.root, &files));
+    findings.extend(links::check(&workspace.root, &files));
     let diffs = stages::diffs(&workspace.root)?;
     for diff in &diffs {
         say(&diff.summary());

@@ -23,6 +23,8 @@ pub(super) struct Pool<B> {
 }
 
 struct Idle<B> {
+    /// Boxed, because a connection moves from hand to hand with every exchange.
+    #[allow(clippy::vec_box)]
     connections: Vec<Box<H1<B>>>,
     sweeping: bool,
 }
@@ -74,6 +76,7 @@ where
         if !connection.is_idle() {
             return;
         }
+        connection.rest();
         let now = Instant::now();
         connection.idle_since = now;
         if !self.is_fresh(&connection, now) {

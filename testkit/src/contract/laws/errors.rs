@@ -1,7 +1,8 @@
 //! Law 6: what becomes of an error.
 
 use super::FOREVER;
-use crate::contract::kit::{Failure, Findings, Flight, Kit, World};
+use crate::contract::flight::Flight;
+use crate::contract::kit::{Failure, Findings, Kit, World};
 use crate::contract::{Plan, ProbeError};
 
 pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {

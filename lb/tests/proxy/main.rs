@@ -1,0 +1,11 @@
+//! The reverse proxy over real sockets.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod forward;
+mod pool;
+mod serve;
+mod smuggling;
+mod support;
+mod trailers;
+mod upgrade;
