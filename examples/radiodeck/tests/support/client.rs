@@ -106,6 +106,35 @@ impl Stage {
         assert_eq!(self.ask("POST", "/sign-in", large).await.status, 413);
     }
 
+    /// Sends SIGTERM while a request is half sent, and expects the whole answer and a clean end.
+    pub async fn stop_in_the_middle_of_a_request(&self) {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let head = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+                    content-length: 10\r\nconnection: close\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The handler asks for the body: it is at work.
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut line = vec![0; go_on.len()];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(line, go_on);
+        self.process.terminate();
+        let closed = async { while TcpStream::connect(&self.address).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, closed)
+            .await
+            .expect("it stops listening");
+        stream.write_all(b"listener=7").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+        assert!(answer.contains("set-cookie: listener=7;"), "{answer}");
+        let status = self.process.wait(PATIENCE).await.unwrap();
+        assert!(
+            status.success(),
+            "{status}: {}",
+            self.process.log().tail("stage")
+        );
+    }
+
     /// Sends SIGTERM and expects a clean end.
     pub async fn stop(&self) {
         self.process.terminate();
