@@ -228,8 +228,19 @@ async fn a_request_under_way_is_finished_before_the_end() {
 #[tokio::test]
 async fn bad_options_are_refused_in_one_line() {
     refuses_bad_options(STAGE, &[]).await;
-    let (code, said) = refused(STAGE, &["--role", "app"]);
-    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
+    for options in [
+        &["--role", "app"][..],
+        &["--servers", "0"],
+        &["--servers", "65"],
+        &["--role", "x"],
+    ] {
+        let (code, said) = refused(STAGE, options);
+        assert_eq!(
+            (code, said.lines().count()),
+            (Some(2), 1),
+            "{options:?}: {said}"
+        );
+    }
     let nowhere = [
         "--listen",
         "127.0.0.1:0",
