@@ -189,7 +189,9 @@ async fn a_stop_under_load_cuts_nobody_off() {
 
 #[tokio::test]
 async fn app_servers_do_not_outlive_a_killed_balancer() {
-    let stage = Stage::start(STAGE, &[]).await;
+    // A killed balancer cannot clean up, so the test does.
+    let data = tempfile::tempdir().unwrap();
+    let stage = Stage::start(STAGE, &["--data", data.path().to_str().unwrap()]).await;
     let servers = app_servers(&stage);
     assert_eq!(servers.len(), 2);
     stage.process.signal(Signal::Kill);
