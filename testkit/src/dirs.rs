@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+
 use crate::process::{Owner, spawn_thread};
 
 /// A directory that is removed with everything in it when this value is dropped.
@@ -155,6 +157,7 @@ impl RunDir {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711))?;
         // /proc tells resolved paths, so the guardian must know the resolved one.
         let path = fs::canonicalize(&path)?;
+        spread(&path);
         let guardian = guard(&path)?;
         let run = Arc::new(RunDir { path, guardian });
         *current = Arc::downgrade(&run);
@@ -170,6 +173,19 @@ impl Drop for RunDir {
         let _ = self.guardian.wait();
         // Not empty if a directory was kept.
         let _ = fs::remove_dir(&self.path);
+    }
+}
+
+/// Asks the file system to put each directory below `path` in a region of its own.
+///
+/// ext4 looks for a free inode near the parent's; without a journal it steps over every one that
+/// was freed in the last minute, so after a few servers have come and gone, each further copy of a
+/// thousand files would cost half a second. Elsewhere the hint does nothing, or is refused.
+fn spread(path: &Path) {
+    if let Ok(dir) = fs::File::open(path)
+        && let Ok(flags) = ioctl_getflags(&dir)
+    {
+        let _ = ioctl_setflags(&dir, flags | IFlags::TOPDIR);
     }
 }
 

@@ -8,7 +8,6 @@ pub(crate) type Cause = Box<dyn Error + Send + Sync>;
 
 /// A server could not be started; the message names it, the step that failed, and ends with the
 /// tail of its log.
-#[derive(Debug)]
 pub struct StartError {
     server: String,
     step: String,
@@ -53,7 +52,6 @@ impl Error for StartError {
 
 /// A fault could not be brought about, or its effect did not show; the message names the server
 /// and the fault, and ends with the tail of the server's log.
-#[derive(Debug)]
 pub struct FaultError {
     server: String,
     fault: &'static str,
@@ -103,7 +101,6 @@ impl Error for FaultError {
 }
 
 /// A client could not connect to a server.
-#[derive(Debug)]
 pub struct ConnectError {
     server: String,
     source: Cause,
@@ -130,6 +127,21 @@ impl Error for ConnectError {
         Some(&*self.source)
     }
 }
+
+/// `unwrap` prints the debug form: there, too, a test that fails must show a log that people can
+/// read.
+macro_rules! debug_as_display {
+    ($($error:ty),*) => {$(
+        impl fmt::Debug for $error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+    )*};
+}
+pub(crate) use debug_as_display;
+
+debug_as_display!(StartError, FaultError, ConnectError);
 
 /// The causes and the log. They are part of the message, against the usual rule, because a test
 /// that fails by `unwrap` shows nothing but the message.

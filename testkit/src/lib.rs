@@ -13,7 +13,14 @@
 //! | to check the tower laws of a layer | [`contract`] |
 //! | an HTTP server that follows a script | [`backend`] |
 //! | a load at a fixed rate, outcomes told apart | [`load`] |
+//! | a connection that is slow, swallowed, reset, refused, cut | [`fault`] |
+//! | the metrics that a test caused | [`recorder`] |
+//! | how often something allocates (feature `alloc`) | `alloc` |
+//! | how many instructions a function executes, beside a committed count | [`callgrind`], [`baseline`] |
 //! | a private port, a directory that another user may enter | [`ports`], [`dirs`] |
+//!
+//! Tests with real servers run on real time: under tokio's paused time every deadline in here would
+//! fire at once.
 //!
 //! Every child dies with the test that started it, also when the test itself dies by `SIGKILL`.
 //!
@@ -33,14 +40,20 @@
 //! ```
 #![cfg(target_os = "linux")]
 
+#[cfg(feature = "alloc")]
+pub mod alloc;
 pub mod backend;
+pub mod baseline;
+pub mod callgrind;
 pub mod contract;
 pub mod dirs;
 mod error;
+pub mod fault;
 pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod recorder;
 pub mod redis;
 mod sys;
 pub mod tools;

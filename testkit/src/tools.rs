@@ -267,14 +267,16 @@ mod tests {
 
     #[test]
     fn the_newest_postgres_comes_first() {
-        let dir = crate::dirs::TempDir::new("tools", None).unwrap();
+        // By std alone: xtask compiles this file too.
+        let dir = env::temp_dir().join(format!("terrace-tools-{}", std::process::id()));
         for version in ["9", "15", "17", "doc", "pgsql-16"] {
-            std::fs::create_dir(dir.path().join(version)).unwrap();
+            std::fs::create_dir_all(dir.join(version)).unwrap();
         }
-        let found: Vec<_> = postgres_versions(&[dir.path()])
+        let found: Vec<_> = postgres_versions(&[&dir])
             .into_iter()
-            .map(|path| path.strip_prefix(dir.path()).unwrap().to_owned())
+            .map(|path| path.strip_prefix(&dir).unwrap().to_owned())
             .collect();
+        std::fs::remove_dir_all(&dir).unwrap();
         let expected = ["17/bin", "pgsql-16/bin", "15/bin", "9/bin"].map(PathBuf::from);
         assert_eq!(found, expected);
     }

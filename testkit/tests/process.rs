@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, kill_process};
 use terrace_testkit::Process;
 use terrace_testkit::process::{Launch, Mark, Signal, Source, descendants, is_alive};
 use terrace_testkit::tools;
@@ -229,21 +230,57 @@ async fn nothing_is_left_when_the_owner_of_servers_is_killed() {
     assert!(eventually(|| run_dir(&servers).is_none()).await);
 }
 
+fn send(pids: &[u32], signal: rustix::process::Signal) {
+    for pid in pids {
+        let pid = i32::try_from(*pid).ok().and_then(Pid::from_raw).unwrap();
+        // Some end while the others are told.
+        let _ = kill_process(pid, signal);
+    }
+}
+
+async fn freeze_server(servers: &Process) -> Vec<u32> {
+    let postmaster = number(&servers.wait_for_line("node_0", LONG).await.unwrap());
+    let mut frozen = vec![postmaster];
+    frozen.extend(descendants(postmaster));
+    send(&frozen, rustix::process::Signal::STOP);
+    frozen
+}
+
 #[tokio::test]
 async fn nothing_is_left_when_the_owner_of_frozen_servers_is_killed() {
     let Some((servers, below)) = servers(&[]).await else {
         return;
     };
-    let postmaster = number(&servers.wait_for_line("node_0", LONG).await.unwrap());
-    let mut frozen = vec![postmaster];
-    frozen.extend(descendants(postmaster));
-    for pid in frozen {
-        let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
-    }
+    freeze_server(&servers).await;
     servers.kill();
     assert!(gone(&below).await);
     assert!(eventually(|| run_dir(&servers).is_none()).await);
+}
+
+#[tokio::test]
+async fn control_without_the_guardian_frozen_servers_and_directories_stay() {
+    let Some((servers, below)) = servers(&[]).await else {
+        return;
+    };
+    let frozen = freeze_server(&servers).await;
+    let is_shell = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "sh\n")
+    };
+    let guardian: Vec<u32> = below.iter().copied().filter(is_shell).collect();
+    assert_eq!(guardian.len(), 1);
+    send(&guardian, rustix::process::Signal::KILL);
+    servers.kill();
+    servers.wait(LONG).await.unwrap();
+    tokio::time::sleep(SHORT).await;
+    // A backend that was about to end when it was frozen may be gone; the postmaster is the first.
+    let postmaster_stays = is_alive(frozen[0]);
+    let dir = run_dir(&servers);
+
+    // Awake, the postmaster takes the parent-death signal and ends in order.
+    send(&frozen, rustix::process::Signal::CONT);
+    assert!(gone(&frozen).await);
+    std::fs::remove_dir_all(dir.expect("the directory stays")).unwrap();
+    assert!(postmaster_stays);
 }
 
 #[tokio::test]

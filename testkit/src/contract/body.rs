@@ -8,7 +8,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 
-use super::probe::{Ledger, ProbeError};
+use super::error::ProbeError;
+use super::probe::Ledger;
 
 /// A body of scripted frames: Pending once before each, so that a test can stop in between.
 ///

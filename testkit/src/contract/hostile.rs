@@ -44,18 +44,20 @@ pub(super) fn requests() -> Vec<(String, Make)> {
         *r.uri_mut() = uri("http://user:pass@[::1]:65535/a?b");
     });
     add("a URI of 60 KiB", |r| {
-        *r.uri_mut() = uri(&format!("/{}", "a/".repeat(30_000)))
+        *r.uri_mut() = uri(&format!("/{}", "a/".repeat(30_000)));
     });
     add("a query of separators", |r| {
-        *r.uri_mut() = uri("/?&&==&%&%zz&%00=%ff&a=%e2%82")
+        *r.uri_mut() = uri("/?&&==&%&%zz&%00=%ff&a=%e2%82");
     });
     add("a path that climbs", |r| {
-        *r.uri_mut() = uri("/../..//%2e%2e/%00")
+        *r.uri_mut() = uri("/../..//%2e%2e/%00");
     });
     add("an unknown method of 200 letters", |r| {
         *r.method_mut() = Method::from_bytes(&[b'X'; 200]).expect("a token");
     });
-    add("no headers at all", |r| *r.headers_mut() = HeaderMap::new());
+    add("no headers at all", |r| {
+        *r.headers_mut() = HeaderMap::new();
+    });
     add("HTTP/0.9", |r| *r.version_mut() = Version::HTTP_09);
     add("HTTP/3", |r| *r.version_mut() = Version::HTTP_3);
     add("every common header with bytes that are no UTF-8", |r| {

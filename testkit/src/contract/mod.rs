@@ -63,10 +63,14 @@
 //! time, and wishes that only the layer's documentation knows.
 
 mod body;
+mod check;
+mod error;
+mod flight;
 mod hostile;
 mod kit;
 mod laws;
 pub mod model;
+mod plan;
 mod probe;
 mod service;
 mod subject;
@@ -76,7 +80,9 @@ mod verdict;
 mod tests;
 
 pub use body::ProbeBody;
-pub use probe::{Counts, Latency, Outcome, Plan, ProbeError, Readiness, ServiceProbe};
+pub use error::ProbeError;
+pub use plan::{Counts, Latency, Outcome, Plan, Readiness};
+pub use probe::ServiceProbe;
 pub use service::{ControlledFuture, ControlledService};
 pub use subject::{Http, Plain, Protocol, Subject};
 pub use verdict::{Law, Verdict, Violation};

@@ -9,9 +9,11 @@ use std::task::{Context, Poll};
 use tokio::time::Sleep;
 use tower_service::Service;
 
-use super::probe::{End, Latency, Ledger, Outcome, ProbeError, ServiceProbe};
+use super::error::ProbeError;
+use super::plan::{Latency, Outcome};
+use super::probe::{End, Ledger, ServiceProbe};
 
-type Respond<Req, Res> = dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync;
+pub(super) type Respond<Req, Res> = dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync;
 
 /// A tower service whose readiness, answers and latency a test controls through a
 /// [`ServiceProbe`], and which records what its caller does with it.

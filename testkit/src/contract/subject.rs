@@ -2,21 +2,17 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Request, Response};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use super::body::ProbeBody;
-use super::kit::{BoxError, Input, Kit, LocalFuture, Refusal, Reply, Typed, World};
+use super::hostile;
+use super::kit::{BoxError, LocalFuture, Refusal, Reply};
 use super::probe::ServiceProbe;
-use super::service::ControlledService;
-use super::verdict::Verdict;
-use super::{hostile, laws};
+use super::service::{ControlledService, Respond};
 
 /// A request ends with its response.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +35,8 @@ pub trait Protocol<Response> {
 #[expect(missing_debug_implementations, reason = "opaque on purpose")]
 pub struct SealedReply(pub(super) Reply);
 
-type Inner<Req, Res> = ControlledService<Req, Res>;
+pub(super) type Inner<Req, Res> = ControlledService<Req, Res>;
+type ReadInFlight<L> = dyn Fn(&L) -> usize + Send + Sync;
 type SharedState<L, Req, Res> =
     Arc<dyn Fn(&L, Inner<Req, Res>) -> LocalFuture<Result<(), String>> + Send + Sync>;
 
@@ -47,22 +44,23 @@ type SharedState<L, Req, Res> =
 ///
 /// The [module](super) has examples. Each declaration opens checks: what is not declared is either
 /// held against the layer (a layer that does not say [`skips_inner`](Self::skips_inner) must not
-/// skip it) or listed as not checked in the [`Verdict`].
+/// skip it) or listed as not checked in the [`Verdict`](super::Verdict).
 pub struct Subject<L, Req, Res, P = Plain> {
-    name: String,
-    layer: Arc<dyn Fn() -> L + Send + Sync>,
-    request: Arc<dyn Fn(usize) -> Req + Send + Sync>,
-    respond: Arc<dyn Fn(&Req, &ServiceProbe) -> Res + Send + Sync>,
-    in_flight: Option<Arc<dyn Fn(&L) -> usize + Send + Sync>>,
-    shared_state: Option<SharedState<L, Req, Res>>,
-    capacity: Option<usize>,
-    deadline: Option<Duration>,
-    skips_inner: bool,
-    reserves: bool,
-    answers_errors: bool,
-    hostile: Vec<(String, Arc<dyn Fn() -> Req + Send + Sync>)>,
-    refusals: Vec<Refusal>,
-    protocol: PhantomData<fn() -> P>,
+    pub(super) name: String,
+    pub(super) layer: Arc<dyn Fn() -> L + Send + Sync>,
+    pub(super) request: Arc<dyn Fn(usize) -> Req + Send + Sync>,
+    pub(super) respond: Arc<Respond<Req, Res>>,
+    pub(super) in_flight: Option<Arc<ReadInFlight<L>>>,
+    pub(super) shared_state: Option<SharedState<L, Req, Res>>,
+    pub(super) capacity: Option<usize>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) skips_inner: bool,
+    pub(super) reserves: bool,
+    pub(super) answers_errors: bool,
+    pub(super) names_errors: bool,
+    pub(super) hostile: Vec<(String, Arc<dyn Fn() -> Req + Send + Sync>)>,
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) protocol: PhantomData<fn() -> P>,
 }
 
 impl<L, Req, Res, P> fmt::Debug for Subject<L, Req, Res, P> {
@@ -121,6 +119,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
             skips_inner: false,
             reserves: false,
             answers_errors: false,
+            names_errors: false,
             hostile: Vec::new(),
             refusals: Vec::new(),
             protocol: PhantomData,
@@ -197,6 +196,14 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
         self
     }
 
+    /// Declares that the service's error is a type of its own although it speaks HTTP: it stands
+    /// inside another that answers for it, as a balancer stands inside a proxy.
+    #[must_use]
+    pub fn names_errors(mut self) -> Self {
+        self.names_errors = true;
+        self
+    }
+
     /// Adds a request that must not make the layer panic; `what` names it in messages.
     #[must_use]
     pub fn hostile(
@@ -242,89 +249,4 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
         }));
         self
     }
-
-    /// Checks every law, each scenario on a paused single-threaded tokio runtime of its own.
-    ///
-    /// It runs on its own thread, so that a test may call it with or without a runtime around.
-    pub fn check(&self) -> Verdict
-    where
-        L: Layer<Inner<Req, Res>> + 'static,
-        L::Service:
-            Service<Req, Error: Into<BoxError> + 'static, Future: 'static> + Clone + Send + 'static,
-        P: Protocol<<L::Service as Service<Req>>::Response> + 'static,
-        Req: 'static,
-        Res: 'static,
-    {
-        std::thread::scope(|scope| {
-            scope
-                .spawn(|| laws::check(&self.name, &self.kit(), &self.refusals))
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
-    }
-
-    fn kit(&self) -> Kit
-    where
-        L: Layer<Inner<Req, Res>> + 'static,
-        L::Service:
-            Service<Req, Error: Into<BoxError> + 'static, Future: 'static> + Clone + 'static,
-        P: Protocol<<L::Service as Service<Req>>::Response> + 'static,
-        Req: 'static,
-        Res: 'static,
-    {
-        let (layer, respond) = (self.layer.clone(), self.respond.clone());
-        let (in_flight, shared_state) = (self.in_flight.clone(), self.shared_state.clone());
-        let plain = self.request.clone();
-        let hostile: Vec<_> = self.hostile.iter().map(|(_, make)| make.clone()).collect();
-        let new_world = move || {
-            let (plain, hostile) = (plain.clone(), hostile.clone());
-            let request: Rc<dyn Fn(Input) -> Req> = Rc::new(move |input| match input {
-                Input::Plain(n) => plain(n),
-                Input::Hostile(n) => hostile[n](),
-            });
-            let layer = Rc::new(layer());
-            let (probe, inner) = ControlledService::from_arc(respond.clone());
-            let (wrap_layer, wrap_inner) = (layer.clone(), inner.clone());
-            let (held_layer, in_flight) = (layer.clone(), in_flight.clone());
-            let shared_state = shared_state.clone();
-            World {
-                probe,
-                wrap: Box::new(move || {
-                    Box::new(Typed::<_, _, P> {
-                        service: wrap_layer.layer(wrap_inner.clone()),
-                        request: request.clone(),
-                        protocol: PhantomData,
-                    })
-                }),
-                held: Box::new(move || in_flight.as_ref().map(|read| read(&held_layer))),
-                shared_state: Box::new(move || match &shared_state {
-                    Some(check) => check(&layer, inner.clone()),
-                    None => Box::pin(async { Ok(()) }),
-                }),
-            }
-        };
-        Kit {
-            http: P::HTTP,
-            capacity: self.capacity,
-            deadline: self.deadline,
-            skips_inner: self.skips_inner,
-            reserves: self.reserves,
-            answers_errors: self.answers_errors,
-            counts: self.in_flight.is_some(),
-            hostile: self.hostile.iter().map(|(what, _)| what.clone()).collect(),
-            has_shared_state_check: self.shared_state.is_some(),
-            new_world: Box::new(new_world),
-        }
-    }
-}
-
-/// Runs `work` and turns a panic into its message.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "(not a text)".to_owned())
-    })
 }

@@ -71,7 +71,7 @@ pub(super) struct Connection {
 /// Why there is no response head.
 pub(super) enum NoHead {
     /// Nothing was written; the request may go elsewhere.
-    Unsent(Request<Full<Bytes>>),
+    Unsent(Box<Request<Full<Bytes>>>),
     /// The connection ended with so many bytes of an answer.
     Cut { received: u64 },
     /// What came is no HTTP.
@@ -109,6 +109,11 @@ impl Connection {
         self.sender.is_ready()
     }
 
+    /// Whether the server sent anything yet.
+    pub(super) fn has_received(&self) -> bool {
+        self.received.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits until hyper is done with the exchange before; false if the server closed it.
     pub(super) async fn reusable(&mut self) -> bool {
         self.reused = true;
@@ -125,7 +130,7 @@ impl Connection {
             .await
             .map_err(|mut error| {
                 if let Some(request) = error.take_message() {
-                    return NoHead::Unsent(request);
+                    return NoHead::Unsent(Box::new(request));
                 }
                 let received = self.received.load(Ordering::Relaxed) - before;
                 if error.error().is_parse() {

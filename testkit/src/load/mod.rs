@@ -11,6 +11,11 @@
 //! head, timed out, answered. The times of each request are kept, so that a test can ask which
 //! requests were in flight when it killed the server.
 //!
+//! A server may close an idle connection in the moment in which a request goes out on it; nobody is
+//! to blame, and such a request is [`Outcome::CutBeforeHead`] with [`Record::reused`] set (if not a
+//! byte of it was written yet, it goes out on another connection instead). A test that counts such
+//! cuts exactly uses [`Connections::PerRequest`].
+//!
 //! The client runs on a thread and a runtime of its own: it measures the same from any test.
 //!
 //! # Examples
@@ -191,11 +196,14 @@ impl OpenLoop {
     }
 
     /// Sends a `GET` of this path.
+    ///
+    /// # Panics
+    ///
+    /// The run, if the path is no URI: that is the test's mistake.
     #[must_use]
     pub fn path(self, path: &str) -> Self {
         let path = path.to_owned();
         self.requests(move |_| {
-            // A path that is no URI is the test's mistake and shows at once.
             let request = Request::get(path.as_str()).body(Bytes::new());
             request.unwrap_or_else(|error| panic!("the path {path:?} does not parse: {error}"))
         })

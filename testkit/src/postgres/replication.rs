@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use super::settings::milliseconds;
-use super::{Postgres, run};
+use super::{Postgres, run, shared_memory};
 use crate::error::{Cause, FaultError};
 
 /// A promotion takes 0.1 s after the last record is replayed.
@@ -161,6 +161,13 @@ impl Postgres {
     /// or when the server does not stream afterwards.
     pub async fn rewind(&self, primary: &Postgres) -> Result<(), FaultError> {
         self.shutdown().await?;
+        // After a crash pg_rewind first recovers the server with the configuration it finds inside
+        // the data directory, which must have wal_log_hints on.
+        fs::copy(
+            self.settings_file(),
+            self.data_dir().join("postgresql.conf"),
+        )
+        .map_err(|cause| FaultError::new(&self.name, "rewind", cause))?;
         let launch = self
             .program("pg_rewind")
             .arg("--target-pgdata")
@@ -181,6 +188,7 @@ impl Postgres {
     pub async fn rebuild(&self, primary: &Postgres) -> Result<(), FaultError> {
         // Its data goes away: nothing needs an orderly end.
         self.kill().await?;
+        shared_memory::free(&self.data_dir());
         let failed = |cause: Cause| FaultError::new(&self.name, "rebuild", cause);
         fs::remove_dir_all(self.data_dir()).map_err(|e| failed(e.into()))?;
         let launch = self

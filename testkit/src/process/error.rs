@@ -8,6 +8,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::Process;
+use crate::error::debug_as_display;
 
 /// A child could not be started.
 #[derive(Debug)]
@@ -29,7 +30,6 @@ impl Error for SpawnError {
 }
 
 /// A child did not do in time what was awaited of it; the message ends with the tail of its log.
-#[derive(Debug)]
 pub struct WaitError {
     name: String,
     awaited: String,
@@ -74,3 +74,5 @@ impl fmt::Display for WaitError {
 }
 
 impl Error for WaitError {}
+
+debug_as_display!(WaitError);

@@ -13,7 +13,6 @@ use crate::sys;
 
 /// The user and group that a child runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs)]
 pub struct Owner {
     /// The numeric user id.
     pub uid: u32,

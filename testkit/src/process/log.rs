@@ -20,7 +20,6 @@ const TAIL_LINES: usize = 60;
 
 /// The stream a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_enums)]
 pub enum Source {
     /// Standard output.
     Stdout,

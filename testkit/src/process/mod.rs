@@ -13,61 +13,25 @@ mod binary;
 mod error;
 mod launch;
 mod log;
+mod signal;
 mod tree;
+mod wait;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal as Sig, WaitId, WaitIdOptions, waitid};
-use tokio::sync::Notify;
+use rustix::process::Pid;
 
 pub use self::binary::{BinaryError, cargo_binary, cargo_example};
 pub use self::error::{SpawnError, WaitError};
 pub(crate) use self::launch::spawn_thread;
 pub use self::launch::{Launch, Owner};
 pub use self::log::{Log, Mark, Source};
+pub use self::signal::Signal;
 pub use self::tree::{descendants, is_alive};
-
-/// How long the kernel may take to stop or end a process. Both take microseconds unless a process
-/// sits in uninterruptible I/O, which even a slow disk ends within this time.
-const KERNEL_WITHIN: Duration = Duration::from_secs(5);
-
-/// A signal that tests send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Signal {
-    /// `SIGTERM`: please drain and exit.
-    Term,
-    /// `SIGINT`: what Ctrl-C sends.
-    Int,
-    /// `SIGQUIT`: PostgreSQL's immediate shutdown.
-    Quit,
-    /// `SIGHUP`: re-read the configuration.
-    Hup,
-    /// `SIGKILL`: the crash no process can refuse.
-    Kill,
-    /// `SIGSTOP`: frozen, while the kernel still completes its TCP handshakes.
-    Stop,
-    /// `SIGCONT`: thawed.
-    Cont,
-}
-
-impl Signal {
-    fn raw(self) -> Sig {
-        match self {
-            Signal::Term => Sig::TERM,
-            Signal::Int => Sig::INT,
-            Signal::Quit => Sig::QUIT,
-            Signal::Hup => Sig::HUP,
-            Signal::Kill => Sig::KILL,
-            Signal::Stop => Sig::STOP,
-            Signal::Cont => Sig::CONT,
-        }
-    }
-}
+use self::wait::{Exit, wait_without_reaping};
 
 /// A running child, supervised until it is dropped.
 ///
@@ -85,26 +49,6 @@ pub struct Process {
     exit: Arc<Exit>,
     log: Log,
     watcher: Mutex<Option<std::thread::JoinHandle<()>>>,
-}
-
-/// The end of a child, awaited by threads and tasks alike.
-#[derive(Default)]
-struct Exit {
-    status: Mutex<Option<ExitStatus>>,
-    blocking: Condvar,
-    waiting: Notify,
-}
-
-impl Exit {
-    fn status(&self) -> Option<ExitStatus> {
-        *lock(&self.status)
-    }
-
-    fn publish(&self, status: ExitStatus) {
-        *lock(&self.status) = Some(status);
-        self.blocking.notify_all();
-        self.waiting.notify_waiters();
-    }
 }
 
 impl Process {
@@ -185,106 +129,6 @@ impl Process {
         self.exit.status()
     }
 
-    /// Sends `signal` to the child alone.
-    ///
-    /// A child that has ended takes no notice: the call is a no-op then.
-    pub fn signal(&self, signal: Signal) {
-        if lock(&self.child).is_some() {
-            let _ = rustix::process::kill_process(self.pid, signal.raw());
-        }
-    }
-
-    /// Sends `signal` to the child's process group: the child and the descendants that did not
-    /// leave for a session of their own.
-    pub fn signal_group(&self, signal: Signal) {
-        if lock(&self.child).is_some() {
-            let _ = rustix::process::kill_process_group(self.pid, signal.raw());
-        }
-    }
-
-    /// Asks the child to end (`SIGTERM`).
-    pub fn terminate(&self) {
-        self.signal(Signal::Term);
-    }
-
-    /// Kills the child alone (`SIGKILL`); its descendants live on, as after a real crash.
-    pub fn kill(&self) {
-        self.signal(Signal::Kill);
-    }
-
-    /// Freezes the child and every descendant, those in other sessions included (PostgreSQL's
-    /// backends leave for their own), and returns once the kernel reports all of them stopped.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when a process is still not stopped after 5 s.
-    pub async fn stop_tree(&self) -> Result<(), WaitError> {
-        // Parents first: a stopped parent cannot fork, and cannot reap, so no id below is reused.
-        self.signal(Signal::Stop);
-        let deadline = Instant::now() + KERNEL_WITHIN;
-        loop {
-            let tree = tree::with_descendants(self.pid());
-            let moving: Vec<_> = tree.iter().filter(|p| p.is_moving()).collect();
-            if moving.is_empty() {
-                return Ok(());
-            }
-            for process in &moving {
-                process.signal(Sig::STOP);
-            }
-            if Instant::now() >= deadline {
-                return Err(self.wait_error("every process to stop", KERNEL_WITHIN));
-            }
-            // The kernel offers no event for the stop of a grandchild.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// Thaws what [`Process::stop_tree`] froze.
-    pub fn cont_tree(&self) {
-        if lock(&self.child).is_none() {
-            return;
-        }
-        // Children first, so that the parent finds them awake.
-        for process in tree::with_descendants(self.pid()).iter().rev() {
-            process.signal(Sig::CONT);
-        }
-    }
-
-    /// Kills the child and every descendant at one stroke, and returns when all have ended.
-    ///
-    /// The tree is frozen first: no parent sees its child die and no descendant escapes.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when they do not end within 5 s, which only a hung kernel does.
-    pub async fn kill_tree(&self) -> Result<ExitStatus, WaitError> {
-        // A tree that cannot be stopped whole is killed all the same.
-        let _ = self.stop_tree().await;
-        let killed = tree::with_descendants(self.pid());
-        for process in killed.iter().rev() {
-            process.signal(Sig::KILL);
-        }
-        let status = self.wait(KERNEL_WITHIN).await?;
-        let deadline = Instant::now() + KERNEL_WITHIN;
-        while killed.iter().any(|process| is_alive(process.pid)) {
-            if Instant::now() >= deadline {
-                return Err(self.wait_error("the end of every descendant", KERNEL_WITHIN));
-            }
-            // As above: no event tells the end of a grandchild.
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        Ok(status)
-    }
-
-    /// [`Process::kill_tree`] for `Drop`: blocks, and gives up silently.
-    pub(crate) fn kill_tree_blocking(&self) {
-        self.signal(Signal::Stop);
-        for process in tree::with_descendants(self.pid()).iter().rev() {
-            process.signal(Sig::KILL);
-        }
-        let _ = self.wait_blocking(KERNEL_WITHIN);
-    }
-
     /// Kills the process group and reaps the child now, as dropping does, but keeps the log.
     ///
     /// Blocks until the child has ended. Signals sent afterwards go nowhere.
@@ -296,115 +140,6 @@ impl Process {
         if let Some(mut child) = lock(&self.child).take() {
             let _ = child.wait();
         }
-    }
-
-    /// Waits until the child has ended.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when it still runs after `within`; it is left running.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is consumed by waiting.
-    pub async fn wait(&self, within: Duration) -> Result<ExitStatus, WaitError> {
-        let ended = async {
-            loop {
-                let waiting = self.exit.waiting.notified();
-                tokio::pin!(waiting);
-                waiting.as_mut().enable();
-                if let Some(status) = self.exit.status() {
-                    return status;
-                }
-                waiting.await;
-            }
-        };
-        tokio::time::timeout(within, ended)
-            .await
-            .map_err(|_| self.wait_error("its end", within))
-    }
-
-    /// Waits until the child has ended, blocking the thread: for `Drop` and for code without a
-    /// runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when it still runs after `within`; it is left running.
-    pub fn wait_blocking(&self, within: Duration) -> Result<ExitStatus, WaitError> {
-        let ended = {
-            let status = lock(&self.exit.status);
-            let waited = self
-                .exit
-                .blocking
-                .wait_timeout_while(status, within, |status| status.is_none());
-            *waited.unwrap_or_else(PoisonError::into_inner).0
-        };
-        ended.ok_or_else(|| self.wait_error("its end", within))
-    }
-
-    /// Waits for a line of stdout that starts with `prefix` and returns the whole line.
-    ///
-    /// Lines printed before the call count as well, from the oldest that the log still holds.
-    ///
-    /// # Errors
-    ///
-    /// [`WaitError`] when no such line comes within `within`, or the child closes its output first.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: lines are not consumed.
-    pub async fn wait_for_line(&self, prefix: &str, within: Duration) -> Result<String, WaitError> {
-        self.wait_for_line_since(Mark::default(), prefix, within)
-            .await
-    }
-
-    /// [`Process::wait_for_line`], looking only at lines printed after `mark` was taken with
-    /// [`Log::mark`]: for a line that comes more than once.
-    ///
-    /// # Errors
-    ///
-    /// As [`Process::wait_for_line`].
-    pub async fn wait_for_line_since(
-        &self,
-        mark: Mark,
-        prefix: &str,
-        within: Duration,
-    ) -> Result<String, WaitError> {
-        self.wait_for(
-            mark,
-            within,
-            &format!("a line `{prefix}…`"),
-            |source, line| source == Source::Stdout && line.starts_with(prefix),
-        )
-        .await
-    }
-
-    /// Waits for a line of either stream that `wanted` accepts; `what` names it in the error.
-    ///
-    /// # Errors
-    ///
-    /// As [`Process::wait_for_line`].
-    pub async fn wait_for(
-        &self,
-        mark: Mark,
-        within: Duration,
-        what: &str,
-        wanted: impl Fn(Source, &str) -> bool,
-    ) -> Result<String, WaitError> {
-        match tokio::time::timeout(within, self.log.find(mark, wanted)).await {
-            Ok(Some(line)) => Ok(line),
-            Ok(None) => {
-                // The pipes are closed: an exit status follows at once, unless the child closed
-                // them by itself and lives on.
-                let _ = self.wait(Duration::from_secs(1)).await;
-                Err(self.wait_error(what, within))
-            }
-            Err(_) => Err(self.wait_error(what, within)),
-        }
-    }
-
-    fn wait_error(&self, what: &str, within: Duration) -> WaitError {
-        WaitError::new(self, what, within)
     }
 }
 
@@ -424,29 +159,6 @@ impl fmt::Debug for Process {
             .field("pid", &self.pid())
             .field("exit", &self.exit.status())
             .finish_non_exhaustive()
-    }
-}
-
-/// Blocks until `pid` has ended and leaves the zombie for [`Process::drop`] to reap.
-fn wait_without_reaping(pid: Pid) -> ExitStatus {
-    use std::os::unix::process::ExitStatusExt;
-    loop {
-        match waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {
-            Ok(Some(end)) => {
-                let raw = match (end.exit_status(), end.terminating_signal()) {
-                    (Some(code), _) => (code & 0xff) << 8,
-                    (None, Some(signal)) => signal,
-                    (None, None) => continue,
-                };
-                return ExitStatus::from_raw(raw);
-            }
-            Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            // Somebody else reaped it; the status is lost, the end is not.
-            Err(_) => return ExitStatus::from_raw(0xff << 8),
-        }
     }
 }
 

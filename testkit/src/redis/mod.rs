@@ -17,7 +17,11 @@
 //! # Ok(()) }
 //! ```
 
+mod builder;
+mod fault;
 mod slots;
+
+pub use self::builder::RedisBuilder;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -28,9 +32,9 @@ use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::dirs::TempDir;
-use crate::error::{Cause, ConnectError, FaultError, StartError};
+use crate::error::{Cause, ConnectError, StartError};
 use crate::ports::Port;
-use crate::process::{Log, Process, Signal};
+use crate::process::{Log, Process};
 use crate::tools;
 
 /// A start takes 20 ms, loading test data little more. Beyond this it hangs.
@@ -52,72 +56,6 @@ pub struct Redis {
     process: Mutex<Option<Arc<Process>>>,
     // Last, so that the server is gone before its directory is.
     dir: TempDir,
-}
-
-/// How a server is to be started, from [`Redis::builder`].
-#[derive(Debug, Clone, Default)]
-#[must_use = "nothing starts before `start`"]
-pub struct RedisBuilder {
-    persistent: bool,
-    settings: Vec<(String, String)>,
-}
-
-impl RedisBuilder {
-    /// Whether every write is in the append-only file before it is answered, so that it survives
-    /// [`Redis::kill`]. Default: no, as in a cache.
-    pub fn persistent(mut self, on: bool) -> Self {
-        self.persistent = on;
-        self
-    }
-
-    /// Sets any parameter of `redis.conf`.
-    pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.settings.push((name.into(), value.into()));
-        self
-    }
-
-    /// Starts a single server.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] when Redis is not installed or does not answer within 20 s.
-    pub async fn start(self) -> Result<Redis, StartError> {
-        let port = Port::reserve().map_err(no_port)?;
-        self.start_on(port, None).await
-    }
-
-    /// Starts a cluster of one node, see [`Redis::start_cluster`].
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] as for [`RedisBuilder::start`], also when the cluster does not become whole.
-    pub async fn start_cluster(self) -> Result<Redis, StartError> {
-        let (port, bus) = Port::reserve_pair(slots::BUS_OFFSET).map_err(no_port)?;
-        let server = self.start_on(port, Some(bus)).await?;
-        let owned = slots::own_all(&server).await;
-        owned.map_err(|cause| server.start_error("assigning the slots", cause))?;
-        server.ready().await?;
-        Ok(server)
-    }
-
-    async fn start_on(self, port: Port, bus: Option<Port>) -> Result<Redis, StartError> {
-        let dir = TempDir::new("redis", None)
-            .map_err(|cause| StartError::new("redis", "making a directory", cause))?;
-        let server = Redis {
-            port,
-            bus,
-            persistent: self.persistent,
-            settings: self.settings,
-            process: Mutex::new(None),
-            dir,
-        };
-        server.launch().await?;
-        Ok(server)
-    }
-}
-
-fn no_port(cause: std::io::Error) -> StartError {
-    StartError::new("redis", "reserving a port", cause)
 }
 
 impl Redis {
@@ -190,58 +128,6 @@ impl Redis {
             Ok(Err(error)) => Err(ConnectError::new("redis", error)),
             Err(elapsed) => Err(ConnectError::new("redis", elapsed)),
         }
-    }
-
-    /// Kills it (`kill -9`); what was not persisted is lost. A server that is down stays down.
-    ///
-    /// # Errors
-    ///
-    /// [`FaultError`] when it survives for 5 s.
-    pub async fn kill(&self) -> Result<(), FaultError> {
-        if let Some(process) = self.process() {
-            let killed = process.kill_tree().await;
-            killed.map_err(|cause| FaultError::new("redis", "kill", cause))?;
-            process.reap();
-        }
-        Ok(())
-    }
-
-    /// Freezes it (`SIGSTOP`): connects succeed, because the kernel completes them, and nothing
-    /// ever answers.
-    ///
-    /// # Errors
-    ///
-    /// [`FaultError`] when it is down, or not stopped within 5 s.
-    pub async fn stop(&self) -> Result<(), FaultError> {
-        let process = self.process().filter(|process| process.is_running());
-        let process = process.ok_or_else(|| FaultError::new("redis", "stop", "it is down"))?;
-        let stopped = process.stop_tree().await;
-        stopped.map_err(|cause| FaultError::new("redis", "stop", cause))
-    }
-
-    /// Thaws what [`Redis::stop`] froze; commands that waited are answered.
-    pub fn cont(&self) {
-        if let Some(process) = self.process() {
-            process.cont_tree();
-        }
-    }
-
-    /// Starts it again on the same port, after an orderly shutdown (`SIGTERM`) if it runs. Its data
-    /// is there again if it is [persistent](RedisBuilder::persistent); a cluster keeps its slots.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] when it does not end, or does not answer within 20 s.
-    pub async fn restart(&self) -> Result<(), StartError> {
-        if let Some(process) = self.process() {
-            process.cont_tree();
-            process.signal(Signal::Term);
-            let ended = process.wait(START_WITHIN).await;
-            ended.map_err(|cause| self.start_error("ending first", cause))?;
-            process.reap();
-        }
-        self.launch().await?;
-        self.ready().await
     }
 
     async fn launch(&self) -> Result<(), StartError> {

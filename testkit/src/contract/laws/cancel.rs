@@ -4,8 +4,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::{FOREVER, drive, occupy, quiet};
-use crate::contract::kit::{BUSY, Findings, Flight, Kit, World, settle};
-use crate::contract::subject::caught;
+use crate::contract::check::caught;
+use crate::contract::flight::{BUSY, Flight};
+use crate::contract::kit::{Findings, Kit, World, settle};
 use crate::contract::{Latency, Outcome, Plan};
 
 /// Await points inside the inner call of the scenario.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::errors::own_refusal;
 use super::{FOREVER, occupy};
-use crate::contract::Plan;
-use crate::contract::kit::{Findings, Flight, Kit, World, drive_ready};
+use crate::contract::flight::{Flight, drive_ready};
+use crate::contract::kit::{Findings, Kit, World};
+use crate::contract::{Law, Plan};
 
 /// tokio's timers have a granularity of one millisecond.
 const GRAIN: Duration = Duration::from_millis(2);
@@ -64,6 +65,10 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
             waiter.describe()
         )
     });
-    own_refusal(kit, &waiter, what, found);
+    let mut typed = Findings {
+        law: Law::Errors,
+        violations: found.violations,
+    };
+    own_refusal(kit, &waiter, what, &mut typed);
     drop(holders);
 }

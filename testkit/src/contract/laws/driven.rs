@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::FOREVER;
-use crate::contract::kit::{BUSY, Findings, Flight, Kit, World, drive_ready, settle};
+use crate::contract::flight::{BUSY, Flight, drive_ready};
+use crate::contract::kit::{Findings, Kit, World, settle};
 use crate::contract::{Plan, Readiness};
 
 pub(super) async fn clones(world: &World, found: &mut Findings<'_>) {

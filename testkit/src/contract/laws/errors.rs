@@ -1,7 +1,8 @@
 //! Law 6: what becomes of an error.
 
 use super::FOREVER;
-use crate::contract::kit::{Failure, Findings, Flight, Kit, World};
+use crate::contract::flight::Flight;
+use crate::contract::kit::{Failure, Findings, Kit, World};
 use crate::contract::{Plan, ProbeError};
 
 pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
@@ -28,7 +29,7 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
 }
 
 fn typed(kit: &Kit, failure: &Failure, found: &mut Findings<'_>) {
-    if kit.http {
+    if kit.http && !kit.names_errors {
         found.expect(failure.same, || {
             format!(
                 "an HTTP layer keeps the caller's error type, this one has its own: {}",

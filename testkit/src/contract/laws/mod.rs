@@ -10,8 +10,9 @@ mod state;
 
 use std::time::Duration;
 
-use super::kit::{Findings, Flight, Kit, Refusal, World};
-use super::subject::caught;
+use super::check::caught;
+use super::flight::Flight;
+use super::kit::{Findings, Kit, Refusal, World};
 use super::verdict::{Law, Verdict, Violation};
 
 /// Longer than any deadline of a sane layer; it costs nothing, the clock is paused.
@@ -23,53 +24,53 @@ pub(super) fn check(name: &str, kit: &Kit, refusals: &[Refusal]) -> Verdict {
         violations: Vec::new(),
     };
     run.law(Law::Serves, async |world, found| {
-        serves(&world, found).await
+        serves(&world, found).await;
     });
     if run.violations.is_empty() {
         run.law(Law::SharedState, async |world, found| {
-            state::shared(kit, world, found).await
+            state::shared(kit, world, found).await;
         });
         run.law(Law::Readiness, async |world, found| {
-            readiness::forwarded(kit, &world, found).await
+            readiness::forwarded(kit, &world, found).await;
         });
         run.law(Law::Readiness, async |world, found| {
-            readiness::failing(kit, &world, found).await
+            readiness::failing(kit, &world, found).await;
         });
         run.law(Law::Readiness, async |world, found| {
-            readiness::cloned(kit, &world, found).await
+            readiness::cloned(kit, &world, found).await;
         });
         run.law(Law::Readiness, async |world, found| {
-            readiness::repeated(kit, &world, found).await
+            readiness::repeated(kit, &world, found).await;
         });
         run.law(Law::DrivenClones, async |world, found| {
-            driven::clones(&world, found).await
+            driven::clones(&world, found).await;
         });
         run.law(Law::DrivenClones, async |world, found| {
-            driven::calls(&world, found).await
+            driven::calls(&world, found).await;
         });
         run.law(Law::DrivenClones, async |world, found| {
-            driven::ready(kit, &world, found).await
+            driven::ready(kit, &world, found).await;
         });
         run.law(Law::Completion, async |world, found| {
-            state::completion(kit, &world, found).await
+            state::completion(kit, &world, found).await;
         });
         run.law(Law::Completion, async |world, found| {
-            state::occupancy(kit, &world, found).await
+            state::occupancy(kit, &world, found).await;
         });
         run.law(Law::CancelSafety, async |world, found| {
-            cancel::polls(kit, &world, found).await
+            cancel::polls(kit, &world, found).await;
         });
         run.law(Law::CancelSafety, async |world, found| {
-            cancel::waiters(kit, &world, found).await
+            cancel::waiters(kit, &world, found).await;
         });
         run.law(Law::CancelSafety, async |world, found| {
-            cancel::unwinding(kit, &world, found).await
+            cancel::unwinding(kit, &world, found).await;
         });
         run.law(Law::Errors, async |world, found| {
-            errors::kept(kit, &world, found).await
+            errors::kept(kit, &world, found).await;
         });
         run.law(Law::NoPanic, async |world, found| {
-            panics::hostile(kit, &world, found).await
+            panics::hostile(kit, &world, found).await;
         });
         panics::refusals(
             refusals,
@@ -79,7 +80,7 @@ pub(super) fn check(name: &str, kit: &Kit, refusals: &[Refusal]) -> Verdict {
             },
         );
         run.law(Law::Deadline, async |world, found| {
-            deadline::kept(kit, &world, found).await
+            deadline::kept(kit, &world, found).await;
         });
     }
     Verdict {

@@ -2,8 +2,9 @@
 
 use super::FOREVER;
 use crate::contract::Plan;
-use crate::contract::kit::{Findings, Flight, Kit, Refusal, World};
-use crate::contract::subject::caught;
+use crate::contract::check::caught;
+use crate::contract::flight::Flight;
+use crate::contract::kit::{Findings, Kit, Refusal, World};
 
 pub(super) async fn hostile(kit: &Kit, world: &World, found: &mut Findings<'_>) {
     for (n, what) in kit.hostile.iter().enumerate() {

@@ -3,7 +3,8 @@
 use std::task::Poll;
 
 use super::{FOREVER, drive};
-use crate::contract::kit::{Findings, Flight, Kit, World, drive_ready, settle};
+use crate::contract::flight::{Flight, drive_ready};
+use crate::contract::kit::{Findings, Kit, World, settle};
 use crate::contract::{Plan, Readiness};
 
 pub(super) async fn forwarded(kit: &Kit, world: &World, found: &mut Findings<'_>) {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{FOREVER, drive, occupy};
 use crate::contract::Plan;
-use crate::contract::kit::{Findings, Flight, Kit, World, settle};
+use crate::contract::flight::Flight;
+use crate::contract::kit::{Findings, Kit, World, settle};
 
 pub(super) async fn shared(kit: &Kit, world: World, found: &mut Findings<'_>) {
     if kit.has_shared_state_check {

@@ -1,6 +1,8 @@
 //! The suite against one good layer and many wrong ones: a check that cannot fail is a defect.
 
 mod gate;
+mod others;
+mod probe;
 mod wrong;
 
 use std::sync::atomic::Ordering;
@@ -60,7 +62,7 @@ const FLAWS: [(Flaw, Law); 18] = [
     (Flaw::CountsWithoutGuard, Law::CancelSafety),
     (Flaw::ForgetsPlaceOfDroppedWaiter, Law::CancelSafety),
     (Flaw::SwallowsFailures, Law::Errors),
-    (Flaw::RefusesWithoutReason, Law::Deadline),
+    (Flaw::RefusesWithoutReason, Law::Errors),
     (Flaw::UnwrapsHeaders, Law::NoPanic),
     (Flaw::WaitsForEver, Law::Deadline),
     (Flaw::GivesUpEarly, Law::Deadline),

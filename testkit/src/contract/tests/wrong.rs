@@ -14,6 +14,7 @@ use crate::contract::model::{Admission, InvalidLimit};
 use crate::contract::{ControlledService, Law, ProbeBody, ProbeError, Subject};
 
 type Inner = ControlledService<usize, usize>;
+type Build = fn() -> Result<(), BoxError>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Remembers readiness in a flag that the derived Clone copies.
@@ -129,6 +130,14 @@ fn an_http_layer_with_an_error_of_its_own_is_caught() {
     let layer = || MapErrLayer::new(|error: ProbeError| std::io::Error::other(error));
     let verdict = Subject::http("own error", layer).check();
     assert!(verdict.breaks(Law::Errors), "{verdict}");
+    // Declared, it is allowed: for what stands inside a service that answers.
+    Subject::http("own error", layer)
+        .names_errors()
+        .check()
+        .assert();
+    let boxed = || MapErrLayer::new(|error: ProbeError| -> BoxError { error.into() });
+    let verdict = Subject::http("boxed error", boxed).names_errors().check();
+    assert!(verdict.breaks(Law::Errors), "{verdict}");
 }
 
 #[test]
@@ -180,7 +189,7 @@ fn a_subject_that_never_reaches_the_inner_service_is_no_subject() {
 #[test]
 fn constructors_that_accept_panic_or_do_not_name_the_value_are_caught() {
     let subject = || Subject::new("new", || Admission::new(1).unwrap(), |n| n, |n: &usize| *n);
-    let cases: [(&str, fn() -> Result<(), BoxError>); 3] = [
+    let cases: [(&str, Build); 3] = [
         ("accepts", || Ok(())),
         ("panics", || panic!("a limit of 0")),
         ("does not name it", || Err("bad limit".into())),

@@ -1,0 +1,77 @@
+//! The comparisons measure what they claim: the rivals do the same work, and the harness can tell.
+
+use std::time::Duration;
+
+use terrace_benches::ops::Op;
+use terrace_benches::ops::lb::{Counting, Terrace, TerracePick, Tower};
+use terrace_benches::rounds;
+
+fn seen(endpoints: &[Counting]) -> (u32, usize) {
+    let total = endpoints.iter().map(Counting::seen).sum();
+    (
+        total,
+        endpoints
+            .iter()
+            .filter(|endpoint| endpoint.seen() > 0)
+            .count(),
+    )
+}
+
+#[test]
+fn both_balancers_send_every_request_to_an_endpoint_and_use_all_of_them() {
+    const REQUESTS: u64 = 10_000;
+    let mut terrace = Terrace::<Counting>::new(100).unwrap();
+    let mut tower = Tower::<Counting>::new(100);
+    // Taking in its endpoints cost tower one request.
+    let (taken_in, _) = seen(tower.endpoints());
+    terrace.repeat(REQUESTS);
+    tower.repeat(REQUESTS);
+    assert_eq!(seen(terrace.endpoints()), (10_000, 100));
+    assert_eq!(seen(tower.endpoints()), (10_000 + taken_in, 100));
+}
+
+#[test]
+fn one_pick_lease_and_release_allocates_nothing() {
+    for endpoints in [2, 100, 10_000] {
+        let mut pick = TerracePick::new(endpoints).unwrap();
+        let mut request = Terrace::<Counting>::new(endpoints).unwrap();
+        // The first request makes what is made once: handles of metrics, seeds.
+        pick.once();
+        request.once();
+        let picked = allocation_counter::measure(|| pick.repeat(1_000));
+        let requested = allocation_counter::measure(|| request.repeat(1_000));
+        assert_eq!(
+            (picked.count_total, requested.count_total),
+            (0, 0),
+            "{endpoints} endpoints"
+        );
+    }
+}
+
+#[test]
+fn the_allocation_count_sees_allocations() {
+    // The control of the test above: tower's ready cache allocates on every request.
+    let mut tower: Tower = Tower::new(100);
+    tower.once();
+    let counted = allocation_counter::measure(|| tower.repeat(1_000));
+    assert!(counted.count_total > 0);
+}
+
+#[test]
+fn a_balancer_with_more_work_is_measured_as_slower() {
+    /// terrace-lb, ten times over.
+    struct TenTimes(Terrace);
+    impl Op for TenTimes {
+        fn once(&mut self) {
+            self.0.repeat(10);
+        }
+    }
+    let mut plain: Terrace = Terrace::new(100).unwrap();
+    let mut slow = TenTimes(Terrace::new(100).unwrap());
+    let series = rounds::interleave(
+        &mut [("plain", &mut plain), ("ten times", &mut slow)],
+        5,
+        Duration::from_millis(2),
+    );
+    assert!(series[1].ratio_to(&series[0]) > 3.0, "{series:?}");
+}

@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::identity::{CookieIdentity, Identity};
+use crate::storage::Store;
+
+/// What the site's handlers share: a store, a clock, a way to know the listener.
+///
+/// # Clone
+///
+/// All clones share everything.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) identity: Arc<dyn Identity>,
+    pub(crate) name: Option<Arc<str>>,
+}
+
+impl App {
+    /// A site on this store, by the machine's clock.
+    #[must_use]
+    pub fn new(store: impl Store) -> Self {
+        Self::shared(Arc::new(store))
+    }
+
+    /// The same on a store that others hold too.
+    #[must_use]
+    pub fn shared(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            clock: Clock::system(),
+            identity: Arc::new(CookieIdentity),
+            name: None,
+        }
+    }
+
+    /// Names this app server: responses carry the name in `x-served-by`.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Takes the time from another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Knows listeners in another way.
+    #[must_use]
+    pub fn identity(mut self, identity: impl Identity) -> Self {
+        self.identity = Arc::new(identity);
+        self
+    }
+}

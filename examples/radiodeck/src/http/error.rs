@@ -1,0 +1,173 @@
+//! Answers that say no.
+//!
+//! A handler does not know in which form its caller reads, and neither do the middleware layers that
+//! answer in its place (a timeout, a body too large, a panic). So they all answer with a bare status,
+//! and [`error_pages`], outermost, turns that into a page, JSON or XML.
+
+use std::any::Any;
+use std::fmt;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::negotiate::Format;
+use super::params::BadParam;
+use super::xml;
+use crate::storage::{StoreError, StoreErrorKind};
+use crate::view;
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The request makes no sense; the text says why.
+    BadRequest(String),
+    /// There is no such thing; the text names the kind of thing.
+    NotFound(&'static str),
+    /// Only a listener may ask that, and nobody has said who they are.
+    SignInFirst,
+    /// The listener who asks does not exist.
+    UnknownListener,
+    /// The database did not answer.
+    Store(StoreError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(reason) => f.write_str(reason),
+            Self::NotFound(what) => write!(f, "there is no such {what}"),
+            Self::SignInFirst => {
+                f.write_str("say who is listening: the x-listener header or the listener cookie")
+            }
+            Self::UnknownListener => f.write_str("there is no such listener"),
+            // What the database said is for the log, not for the caller.
+            Self::Store(error) => f.write_str(match error.kind() {
+                StoreErrorKind::Unavailable => "the database cannot be reached right now",
+                StoreErrorKind::Busy => "too many requests are waiting for the database",
+                StoreErrorKind::Failed => "the database could not answer this",
+            }),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<BadParam> for Error {
+    fn from(error: BadParam) -> Self {
+        Self::BadRequest(error.to_string())
+    }
+}
+
+/// What [`error_pages`] tells the caller.
+#[derive(Clone, Debug)]
+struct Reason(String);
+
+/// Marks a response whose body is meant as it is, whatever its status.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Complete;
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::SignInFirst | Self::UnknownListener => StatusCode::UNAUTHORIZED,
+            Self::Store(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if let Self::Store(error) = &self {
+            tracing::error!(%error, "a request failed");
+        }
+        let mut response = status.into_response();
+        response.extensions_mut().insert(Reason(self.to_string()));
+        response
+    }
+}
+
+/// The middleware that gives every error a body its caller can read. Belongs outermost, so that it
+/// sees the answers of the other layers too.
+pub async fn error_pages(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let format = Format::of_broken(&parts);
+    let with_body = parts.method != Method::HEAD;
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.extensions().get::<Complete>().is_some() {
+        return response;
+    }
+    let reason = response.extensions_mut().remove::<Reason>();
+    let reason = reason.map_or_else(|| default_reason(status).to_owned(), |Reason(text)| text);
+    let content = match format {
+        Format::Html => view::error_page(status, &reason).into_string(),
+        Format::Json => document(status, &reason).to_string(),
+        Format::Xml => xml::document("error", &document(status, &reason)["error"]),
+    };
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(format.content_type()),
+    );
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if format == Format::Html {
+        view::protect(headers);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE && !headers.contains_key(RETRY_AFTER) {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response.extensions_mut().insert(Complete);
+    *response.body_mut() = if with_body {
+        Body::from(content)
+    } else {
+        Body::empty()
+    };
+    response
+}
+
+/// The response to a request whose handler panicked, for `CatchPanicLayer::custom`.
+#[must_use]
+pub fn panic_response(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    tracing::error!(message, "a handler panicked");
+    drop(panic);
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+fn document(status: StatusCode, reason: &str) -> serde_json::Value {
+    serde_json::json!({ "error": { "status": status.as_u16(), "message": reason } })
+}
+
+fn default_reason(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        403 => "this request came from another site",
+        404 => "there is nothing at this address",
+        405 => "this address does not take that method",
+        408 | 503 | 504 => "this took too long; please try again",
+        413 => "the request is too large",
+        400..500 => "the request could not be understood",
+        _ => "something went wrong on our side",
+    }
+}

@@ -1,0 +1,132 @@
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::str::FromStr;
+
+use super::error::Error;
+use super::negotiate::Format;
+use super::params::Params;
+use super::xml;
+use crate::app::App;
+use crate::model::{Listener, ListenerId};
+use crate::view::{self, Markup};
+
+/// How long a shared cache may keep an answer for a visitor nobody knows: long enough to carry a
+/// rush, short enough that "on air" is true within a breath. A cache may go on with an old answer
+/// for a day when the site is down. A browser asks every time.
+const SHARED: &str =
+    "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=86400";
+
+/// What every handler wants to know of a request.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) app: App,
+    pub(crate) format: Format,
+    pub(crate) params: Params,
+    pub(crate) listener: Option<ListenerId>,
+    pub(crate) now: i64,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        let params = Params::parse(parts.uri.query().unwrap_or(""))?;
+        let format = Format::of(parts, &params)?;
+        let listener = app.identity.listener(parts).await;
+        Ok(Self {
+            app: app.clone(),
+            format,
+            params,
+            listener,
+            now: app.clock.now(),
+        })
+    }
+}
+
+/// Something that can be shown in every form.
+pub(crate) trait Show: Serialize {
+    /// The name of its XML document.
+    const NAME: &'static str;
+
+    /// The title and the content of its page.
+    fn page(&self, site: &Site<'_>) -> (String, Markup);
+}
+
+/// What a page shows besides its content.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) listener: Option<&'a Listener>,
+    pub(crate) search: &'a str,
+    pub(crate) now: i64,
+}
+
+impl Visit {
+    /// The listener, where there has to be one.
+    pub(crate) fn signed_in(&self) -> Result<ListenerId, Error> {
+        self.listener.ok_or(Error::SignInFirst)
+    }
+
+    /// Answers in the form the caller asked for.
+    pub(crate) async fn show<T: Show>(&self, content: &T) -> Result<Response, Error> {
+        let body = match self.format {
+            Format::Html => {
+                let listener = match self.listener {
+                    // A badge with an unknown number on it is nobody's.
+                    Some(id) => self.app.store.listener(id).await?,
+                    None => None,
+                };
+                let search = self.params.one("q").ok().flatten().unwrap_or("");
+                let site = Site {
+                    listener: listener.as_ref(),
+                    search,
+                    now: self.now,
+                };
+                let (title, main) = content.page(&site);
+                view::page(&site, &title, &main).into_string()
+            }
+            Format::Json => serde_json::to_string(content).unwrap_or_default(),
+            Format::Xml => {
+                xml::document(T::NAME, &serde_json::to_value(content).unwrap_or_default())
+            }
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(self.format.content_type()),
+        );
+        headers.insert(VARY, HeaderValue::from_static("accept, cookie, x-listener"));
+        let cache = if self.listener.is_some() {
+            "private, no-store"
+        } else {
+            SHARED
+        };
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+        if self.format == Format::Html {
+            view::protect(&mut headers);
+        }
+        Ok((headers, body).into_response())
+    }
+}
+
+/// An id in the path. Text that is no id names nothing, so it is answered like an unknown id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<T: FromStr + Send> FromRequestParts<App> for Id<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        match Path::<String>::from_request_parts(parts, app).await {
+            Ok(Path(text)) => text.parse().map(Self).map_err(|_| Error::NotFound("page")),
+            Err(PathRejection::FailedToDeserializePathParams(_)) => {
+                Err(Error::BadRequest("the address is not UTF-8".to_owned()))
+            }
+            Err(_) => Err(Error::NotFound("page")),
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! App servers as child processes of the balancer.
+//!
+//! Each is the same executable with other options. It listens on a Unix socket in a directory that
+//! only this user may enter, so nobody but the balancer can reach it, and there is no address to
+//! advertise. One that dies is started again; all of them end with their parent, however it ends,
+//! because they hold the other end of a pipe that closes with it.
+
+mod running;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use self::running::Plan;
+use crate::launch;
+
+/// How an app server says that it answers.
+const READY: &str = "ready on ";
+
+/// Listens on an app server's socket and tells the parent so.
+///
+/// # Errors
+///
+/// When the socket cannot be created.
+pub fn listen(socket: &Path) -> Result<UnixListener, launch::Error> {
+    // Left behind by a server that was killed; nobody else can have put it there.
+    let _not_there = std::fs::remove_file(socket);
+    let listener = UnixListener::bind(socket).map_err(|error| {
+        launch::Error::new(format!("cannot listen on {} ({error})", socket.display()))
+    })?;
+    launch::say(&format!("{READY}{}", socket.display()));
+    Ok(listener)
+}
+
+/// The name of the app server behind a socket: that of the file, without its ending.
+#[must_use]
+pub fn name(socket: &Path) -> String {
+    socket
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What a process of a stage with several is: the balancer, unless its parent says otherwise.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Role {
+    #[arg(long, hide = true, default_value = "balancer", value_parser = ["balancer", "app"])]
+    role: String,
+    #[arg(long, hide = true, required_if_eq("role", "app"))]
+    socket: Option<PathBuf>,
+}
+
+impl Role {
+    /// Where an app server listens; `None` for the balancer.
+    #[must_use]
+    pub fn app_socket(&self) -> Option<PathBuf> {
+        if self.role == "app" {
+            self.socket.clone()
+        } else {
+            None
+        }
+    }
+
+    fn options(socket: &Path, database: &str) -> Vec<OsString> {
+        let socket = socket.as_os_str().to_owned();
+        let (role, database) = ("app".into(), database.into());
+        vec![
+            "--role".into(),
+            role,
+            "--socket".into(),
+            socket,
+            "--database".into(),
+            database,
+        ]
+    }
+}
+
+/// Running app servers.
+///
+/// Dropping it kills them; [`stop`](Self::stop) lets them finish their requests.
+#[derive(Debug)]
+pub struct AppServers {
+    servers: Vec<AppServer>,
+    tasks: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    _sockets: TempDir,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct AppServer {
+    name: String,
+    socket: PathBuf,
+    pid: Arc<AtomicU32>,
+}
+
+impl AppServer {
+    /// Its name: `app-1`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The socket it listens on, the same after a restart.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its process now; 0 while there is none.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid.load(Ordering::Relaxed)
+    }
+}
+
+impl AppServers {
+    /// Starts app servers on one database and waits until all are ready.
+    ///
+    /// Each is this executable with the options of [`Role`] and `--database`.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not get ready. What it said is on stderr.
+    pub async fn start(count: u16, database: &str) -> Result<Self, launch::Error> {
+        let executable = std::env::current_exe()?;
+        // Mode 0700: the kernel keeps other users out.
+        let sockets = tempfile::Builder::new().prefix("radiodeck-").tempdir()?;
+        let (stop, stopped) = watch::channel(false);
+        let mut starting = Vec::new();
+        for number in 1..=count {
+            let name = format!("app-{number}");
+            let socket = sockets.path().join(format!("{name}.sock"));
+            let server = AppServer {
+                name,
+                socket,
+                pid: Arc::default(),
+            };
+            let options = Role::options(&server.socket, database);
+            let plan = Plan {
+                executable: executable.clone(),
+                options,
+                server,
+            };
+            starting.push((plan.spawn()?, plan));
+        }
+        let mut all = Self {
+            servers: Vec::new(),
+            tasks: Vec::new(),
+            stop,
+            _sockets: sockets,
+        };
+        for (mut running, plan) in starting {
+            running.ready(&plan.server).await?;
+            all.servers.push(plan.server.clone());
+            all.tasks
+                .push(tokio::spawn(plan.keep_running(running, stopped.clone())));
+        }
+        Ok(all)
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &AppServer> {
+        self.servers.iter()
+    }
+
+    /// Each of them and its process, for [`launch::on_air`].
+    #[must_use]
+    pub fn parts(&self) -> Vec<(String, String)> {
+        self.iter()
+            .map(|server| (server.name.clone(), format!("pid {}", server.pid())))
+            .collect()
+    }
+
+    /// What to try with them, for [`launch::on_air`].
+    #[must_use]
+    pub fn tries(&self) -> Vec<String> {
+        let kill =
+            |server: &AppServer| format!("kill -9 {} and go on: it comes back", server.pid());
+        self.servers.first().map(kill).into_iter().collect()
+    }
+
+    /// Lets them finish their requests and waits for their end.
+    pub async fn stop(mut self) {
+        let _all_gone = self.stop.send(true);
+        for task in self.tasks.drain(..) {
+            let _panicked = task.await;
+        }
+    }
+}
+
+impl Drop for AppServers {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            // The task owns the child, which is killed when it is dropped.
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Where the rows live.
+//!
+//! [`Store`] is what the site asks of a database, one method a question. It is held as
+//! `Arc<dyn Store>`, so a later stage can put a cache, a replica set or shards behind the same
+//! questions. Each method says what it costs in queries, and none of them costs more when there are
+//! more rows on a page: lists are asked as lists.
+//!
+//! The two implementations write their own SQL. A dialect layer would hide what differs, and what
+//! differs is what a reader of an example wants to see.
+
+mod error;
+mod open;
+mod postgres;
+mod query;
+mod sqlite;
+
+use std::collections::HashSet;
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use error::{StoreError, StoreErrorKind};
+pub use open::open;
+pub use postgres::PostgresStore;
+pub use query::{Order, StationQuery, Window};
+pub use sqlite::SqliteStore;
+
+use crate::model::{Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId};
+
+/// What keeping or dropping a favourite did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether anything changed: the second of two equal requests changes nothing.
+    pub changed: bool,
+    /// How many listeners keep the station now.
+    pub favourites: i64,
+}
+
+/// What Radiodeck asks of its database.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// One page of the stations that match, with the number of all that match.
+    ///
+    /// One query, or two when the page lies behind the last match.
+    async fn stations(&self, query: &StationQuery) -> Result<Page<Station>, StoreError>;
+
+    /// One station. One query.
+    async fn station(&self, id: StationId) -> Result<Option<Station>, StoreError>;
+
+    /// What these stations play at a moment, in no particular order. One query for all of them.
+    async fn now_playing(
+        &self,
+        stations: &[StationId],
+        now: i64,
+    ) -> Result<Vec<NowPlaying>, StoreError>;
+
+    /// A station's whole programme, in order. One query.
+    async fn tracks(&self, station: StationId) -> Result<Vec<Track>, StoreError>;
+
+    /// One track. One query.
+    async fn track(&self, id: TrackId) -> Result<Option<Track>, StoreError>;
+
+    /// One listener. One query.
+    async fn listener(&self, id: ListenerId) -> Result<Option<Listener>, StoreError>;
+
+    /// One page of a listener's favourites, newest first. One query, or two past the end.
+    async fn favourites(
+        &self,
+        listener: ListenerId,
+        window: Window,
+    ) -> Result<Page<Station>, StoreError>;
+
+    /// Which of these stations the listener keeps. One query for all of them.
+    async fn kept(
+        &self,
+        listener: ListenerId,
+        stations: &[StationId],
+    ) -> Result<HashSet<StationId>, StoreError>;
+
+    /// Makes a station a favourite. `None` when the listener or the station does not exist.
+    ///
+    /// The row and the station's count change together or not at all. One round trip.
+    async fn keep(
+        &self,
+        listener: ListenerId,
+        station: StationId,
+        now: i64,
+    ) -> Result<Option<Kept>, StoreError>;
+
+    /// Takes a station off the favourites. `None` when the listener or the station does not exist.
+    async fn drop_favourite(
+        &self,
+        listener: ListenerId,
+        station: StationId,
+    ) -> Result<Option<Kept>, StoreError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,130 @@
+//! The pages.
+
+pub(crate) mod markup;
+mod pages;
+mod parts;
+
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::assets;
+use crate::http::visit::Site;
+pub(crate) use markup::{Markup, html};
+
+/// Scripts, styles and pictures come from this site and nowhere else, and nothing inline runs: text
+/// that slipped through the escaping would still be text.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Adds the headers that every page carries.
+pub(crate) fn protect(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+}
+
+/// A whole page around its content.
+pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
+    let account = match site.listener {
+        Some(listener) => html!(
+            "<form class=\"account\" method=\"post\" action=\"/sign-out\">\
+             <span class=\"badge\" aria-hidden=\"true\">" (initials(&listener.name)) "</span>\
+             <span class=\"name\">" (listener.name) "</span>\
+             <button class=\"quiet\">Sign out</button></form>"
+        ),
+        None => html!("<a class=\"account button\" href=\"/sign-in\">Sign in</a>"),
+    };
+    let top = html!(
+        "<a class=\"skip\" href=\"#main\">Skip to content</a>\
+         <header class=\"top\"><div class=\"wrap\">"
+        (brand())
+        "<nav aria-label=\"Site\"><a href=\"/stations\">Stations</a>\
+         <a href=\"/favourites\">Favourites</a></nav>\
+         <form class=\"search\" role=\"search\" action=\"/stations\">\
+         <input type=\"search\" name=\"q\" maxlength=\"100\" placeholder=\"Name, city or country\" \
+         aria-label=\"Search stations\" value=\"" (site.search) "\"></form>"
+        (account)
+        "</div></header>"
+    );
+    document(
+        title,
+        &html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer())),
+    )
+}
+
+/// A page that says no. It asks the database for nothing, as the database may be the reason.
+pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
+    let (title, advice) = match status.as_u16() {
+        404 => (
+            "Nothing but static",
+            "The page moved or never was. The dial is still there.",
+        ),
+        401 => (
+            "Who is listening?",
+            "This page belongs to a listener. Sign in and come back.",
+        ),
+        400..500 => (
+            "That did not come through",
+            "Check the address and try again.",
+        ),
+        503 | 504 => (
+            "Lost the signal",
+            "This is on our side and usually passes. Try again in a moment.",
+        ),
+        _ => (
+            "Something broke",
+            "This is on our side. We have a note of it.",
+        ),
+    };
+    let action = if status == StatusCode::UNAUTHORIZED {
+        html!("<a class=\"button\" href=\"/sign-in\">Sign in</a>")
+    } else {
+        html!("<a class=\"button\" href=\"/stations\">Browse stations</a>")
+    };
+    let body = html!(
+        "<header class=\"top\"><div class=\"wrap\">" (brand()) "</div></header>\
+         <main id=\"main\" class=\"wrap\"><section class=\"empty\">"
+        (parts::static_noise())
+        "<h1>" (title) "</h1><p>" (advice) "</p><p class=\"fine\">" (status.as_u16()) " · "
+        (reason) "</p>" (action) "</section></main>" (footer())
+    );
+    document(title, &body)
+}
+
+fn document(title: &str, body: &Markup) -> Markup {
+    html!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\">\
+         <title>" (title) " · Radiodeck</title>\
+         <link rel=\"icon\" href=\"" (assets::address(assets::ICON)) "\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"" (assets::address(assets::STYLE)) "\">\
+         <script src=\"" (assets::address(assets::SCRIPT)) "\" defer></script>\
+         </head><body>" (body) "</body></html>"
+    )
+}
+
+fn brand() -> Markup {
+    html!(
+        "<a class=\"brand\" href=\"/\"><img src=\"" (assets::address(assets::ICON)) "\" alt=\"\" \
+         width=\"32\" height=\"32\">Radiodeck</a>"
+    )
+}
+
+fn footer() -> Markup {
+    html!(
+        "<footer class=\"wrap\"><p>Radiodeck, small stations from everywhere.</p>\
+         <p>For programs: <a href=\"/stations?format=json\">JSON</a> \
+         <a href=\"/stations?format=xml\">XML</a> <a href=\"/metrics\">Metrics</a></p></footer>"
+    )
+}
+
+fn initials(name: &str) -> String {
+    name.split(' ')
+        .filter_map(|word| word.chars().next())
+        .take(2)
+        .collect()
+}

@@ -1,0 +1,114 @@
+//! `cargo xtask bench` and `cargo xtask soak`: thin fronts of the programs in `benches`.
+
+use std::process::{Command, ExitCode};
+
+use clap::Args;
+
+use crate::provision::{self, Machine};
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// The block to measure; all of them without a name.
+    #[arg(value_parser = ["lb"])]
+    block: Option<String>,
+    /// Handed on to the block's program; `cargo xtask bench lb --help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// What to run for long.
+#[derive(Debug, Args)]
+pub(crate) struct Soak {
+    /// The block to soak; all of them without a name.
+    #[arg(value_parser = ["lb"])]
+    block: Option<String>,
+    /// Handed on to the block's program; `cargo xtask soak lb --help` shows them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+/// Builds the block's example with optimisation and runs its comparison.
+pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
+    peers()?;
+    example("terrace-lb", "proxy")?;
+    program("bench-lb", &options.arguments)
+}
+
+/// Builds the block's example with optimisation and runs its long test.
+pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
+    example("terrace-lb", "proxy")?;
+    program("soak-lb", &options.arguments)
+}
+
+/// Installs the rivals where that is possible.
+fn peers() -> Result<(), String> {
+    let missing = provision::missing_peers();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let means = Machine::look().means();
+    if let Some(mut command) = provision::installation(means, &missing) {
+        println!("installing with apt-get as root: {}", names(&missing));
+        // Its own output tells what goes wrong; what is still missing is found below.
+        let _ = command.status();
+    }
+    let missing = provision::missing_peers();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "no {} ({}); run: {}",
+        names(&missing),
+        provision::excuse(means),
+        provision::command_line(&missing)
+    ))
+}
+
+fn names(tools: &[&crate::tools::Tool]) -> String {
+    tools
+        .iter()
+        .map(|tool| tool.name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Builds the example that is measured, as its users would.
+fn example(package: &str, name: &str) -> Result<(), String> {
+    let status = Command::new(crate::exec::cargo())
+        .args([
+            "build",
+            "--release",
+            "--package",
+            package,
+            "--example",
+            name,
+        ])
+        .status()
+        .map_err(|error| format!("cargo build: {error}"))?;
+    status
+        .success()
+        .then_some(())
+        .ok_or(format!("the example {name} does not build"))
+}
+
+fn program(name: &str, arguments: &[String]) -> Result<ExitCode, String> {
+    let status = Command::new(crate::exec::cargo())
+        .args([
+            "run",
+            "--release",
+            "--package",
+            "terrace-benches",
+            "--bin",
+            name,
+            "--",
+        ])
+        .args(arguments)
+        .status()
+        .map_err(|error| format!("cargo run: {error}"))?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
