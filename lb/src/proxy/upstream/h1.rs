@@ -166,7 +166,7 @@ where
                 polled = Pin::new(incoming).poll_frame(cx);
             }
             // After the last part an idle connection has nothing left to do.
-            Poll::Ready(Some(Ok(_))) if incoming.is_end_stream() && self.is_idle() => {
+            Poll::Ready(Some(Ok(part))) if is_last(part, incoming) && self.is_idle() => {
                 self.relay.dismiss();
             }
             // The room that was made is filled at once: the next part comes without a wake.
@@ -191,6 +191,11 @@ where
     pub(super) fn is_idle(&self) -> bool {
         self.driver.is_some() && self.sender.is_ready()
     }
+}
+
+/// Whether this was the last part of the body. A reader may stop at it without asking for the end.
+pub(super) fn is_last(part: &Frame<Bytes>, incoming: &Incoming) -> bool {
+    incoming.is_end_stream() || part.is_trailers()
 }
 
 fn drive(driver: &mut Option<Driver>, relay: &Relay) {
