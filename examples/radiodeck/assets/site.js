@@ -44,6 +44,8 @@ document.addEventListener("submit", async (event) => {
     button.value = state.favourite ? "no" : "yes";
     button.setAttribute("aria-pressed", state.favourite);
     button.title = state.favourite ? "Remove from favourites" : "Add to favourites";
+    const station = button.getAttribute("aria-label").split(": ").slice(1).join(": ");
+    button.setAttribute("aria-label", `${button.title}: ${station}`);
     form.querySelector(".number").textContent = state.favourites.toLocaleString("en");
   } catch {
     button.title = "That did not work. Please try again.";

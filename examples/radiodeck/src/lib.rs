@@ -8,7 +8,24 @@
 //!   `Accept` (see [`Format`]).
 //! - [`Store`] is what it asks of a database; [`SqliteStore`] and [`PostgresStore`] answer.
 //! - [`Seed`] fills a new database with the same rows everywhere.
+//! - [`servers`] starts app servers as children of a balancer.
 //! - [`launch`] is what every executable needs: options, an address, a signal, a goodbye.
+//!
+//! # Examples
+//!
+//! ```no_run
+//! use axum::middleware::from_fn;
+//! use radiodeck::{App, Seed, SqliteStore};
+//!
+//! # async fn run() -> Result<(), radiodeck::launch::Error> {
+//! let store = SqliteStore::open("radiodeck.db".as_ref(), 4).await?;
+//! store.fill(&Seed::default()).await?;
+//! let site = radiodeck::router(App::new(store)).layer(from_fn(radiodeck::error_pages));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! axum::serve(listener, site).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod api;
 mod app;

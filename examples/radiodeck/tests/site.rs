@@ -3,9 +3,17 @@
 mod support;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::get;
 
 use radiodeck::{CookieIdentity, Seed};
 use support::{NOW, Site};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
 
 #[tokio::test]
 async fn one_address_answers_in_three_forms() {
@@ -413,7 +421,7 @@ async fn a_shared_cache_keeps_what_is_for_all_and_nothing_else() {
 async fn a_dead_database_is_said_so_and_static_files_still_come() {
     let site = Site::start().await;
     let app = radiodeck::App::new(support::Dead).identity(CookieIdentity);
-    let router = radiodeck::router(app).layer(axum::middleware::from_fn(radiodeck::error_pages));
+    let router = radiodeck::router(app).layer(from_fn(radiodeck::error_pages));
     drop(site);
     let ready = support::ask(router.clone(), "GET", "/readyz", &[], "").await;
     assert_eq!(ready.status, 503);
@@ -448,6 +456,34 @@ async fn a_dead_database_is_said_so_and_static_files_still_come() {
             .status,
         200
     );
+}
+
+/// The layers of a stage answer with a bare status; their callers still get a page or JSON.
+#[tokio::test(start_paused = true)]
+async fn a_panic_and_a_timeout_are_told_in_the_callers_form() {
+    async fn broken() {
+        panic!("the secret of the handler");
+    }
+    let router = Router::new()
+        .route("/broken", get(broken))
+        .route("/stuck", get(std::future::pending::<()>))
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Duration::from_secs(10),
+        ))
+        .layer(CatchPanicLayer::custom(radiodeck::panic_response))
+        .layer(from_fn(radiodeck::error_pages));
+    for (path, status, title) in [
+        ("/broken", 500, "Something broke"),
+        ("/stuck", 503, "Lost the signal"),
+    ] {
+        let json = support::ask(router.clone(), "GET", path, &[], "").await;
+        assert_eq!(json.status, status, "{path}");
+        assert_eq!(json.json()["error"]["status"], status, "{path}");
+        assert!(!json.body.contains("secret"), "{}", json.body);
+        let html = support::ask(router.clone(), "GET", path, &[("accept", "text/html")], "").await;
+        assert!(html.body.contains(title), "{path}: {}", html.body);
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,12 @@ async fn favourites_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn a_request_under_way_is_finished_before_the_end() {
+    let stage = Stage::start(STAGE, &[]).await;
+    stage.stop_in_the_middle_of_a_request().await;
+}
+
+#[tokio::test]
 async fn bad_options_are_refused_in_one_line() {
     refuses_bad_options(STAGE, &[]).await;
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -25,7 +25,7 @@ async fn the_site_is_up_on_a_real_database_server() {
         "both serve the same data: {}",
         seen.text
     );
-    two.stop().await;
+    two.stop_in_the_middle_of_a_request().await;
 
     postgres.kill().await.unwrap();
     let ready = one.get("/readyz").await;

@@ -37,8 +37,8 @@ struct Options {
     #[arg(long, value_name = "URL")]
     database: Option<String>,
     /// How many app servers
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    servers: u16,
+    #[arg(long, value_name = "N", default_value = "2")]
+    servers: servers::Count,
     #[command(flatten)]
     role: Role,
 }

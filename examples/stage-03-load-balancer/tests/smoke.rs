@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use client::{PATIENCE, Stage, children, refused, refuses_bad_options};
-use terrace_testkit::load::OpenLoop;
+use terrace_testkit::load::{Connections, OpenLoop, Outcome};
 use terrace_testkit::process::Signal;
 use terrace_testkit::{Postgres, tools};
 
@@ -147,9 +147,12 @@ async fn a_forwarded_address_from_outside_is_not_believed() {
     let stage = Stage::start(STAGE, &[]).await;
     let lies =
         "x-forwarded-for: 203.0.113.6\r\nforwarded: for=203.0.113.7\r\nx-real-ip: 203.0.113.8\r\n";
-    let answer = stage.ask("GET", "/whoami", lies).await;
+    // From another address than the balancer's own, so that a client seen at all is one passed on.
+    let answer = client::ask_from([127, 0, 0, 2], &stage.address, "/whoami", lies)
+        .await
+        .unwrap();
     assert!(
-        answer.text.contains("\"client\":\"127.0.0.1\""),
+        answer.text.contains("\"client\":\"127.0.0.2\""),
         "{}",
         answer.text
     );
@@ -157,8 +160,38 @@ async fn a_forwarded_address_from_outside_is_not_believed() {
 }
 
 #[tokio::test]
-async fn app_servers_do_not_outlive_a_killed_balancer() {
+async fn a_stop_under_load_cuts_nobody_off() {
     let stage = Stage::start(STAGE, &[]).await;
+    let target: SocketAddr = stage.address.parse().unwrap();
+    let load = OpenLoop::new(target)
+        .rate(200)
+        .lasting(Duration::from_secs(4))
+        .connections(Connections::PerRequest)
+        .path("/stations?per_page=5")
+        .start()
+        .unwrap();
+    load.until_ended(200).await;
+    stage.stop().await;
+    load.stop();
+    let report = load.finish().await;
+    println!("{report}");
+    // Before the listener closed: answered in full. After: refused. Nothing in between.
+    let whole = report.answered_with(200);
+    let refused = report.count(|outcome| outcome == Outcome::Refused);
+    let unsent = report.count(|outcome| outcome == Outcome::NotSent);
+    assert!(whole >= 200, "{report}");
+    // A handshake that completes between the last accept and the close is reset by the kernel.
+    assert!(
+        report.records().len() - whole - refused - unsent <= 1,
+        "{report}"
+    );
+}
+
+#[tokio::test]
+async fn app_servers_do_not_outlive_a_killed_balancer() {
+    // A killed balancer cannot clean up, so the test does.
+    let data = tempfile::tempdir().unwrap();
+    let stage = Stage::start(STAGE, &["--data", data.path().to_str().unwrap()]).await;
     let servers = app_servers(&stage);
     assert_eq!(servers.len(), 2);
     stage.process.signal(Signal::Kill);
@@ -189,10 +222,27 @@ async fn the_database_may_be_a_server_too() {
 }
 
 #[tokio::test]
+async fn a_request_under_way_is_finished_before_the_end() {
+    let stage = Stage::start(STAGE, &[]).await;
+    stage.stop_in_the_middle_of_a_request().await;
+}
+
+#[tokio::test]
 async fn bad_options_are_refused_in_one_line() {
     refuses_bad_options(STAGE, &[]).await;
-    let (code, said) = refused(STAGE, &["--role", "app"]);
-    assert_eq!((code, said.lines().count()), (Some(2), 1), "{said}");
+    for options in [
+        &["--role", "app"][..],
+        &["--servers", "0"],
+        &["--servers", "65"],
+        &["--role", "x"],
+    ] {
+        let (code, said) = refused(STAGE, options);
+        assert_eq!(
+            (code, said.lines().count()),
+            (Some(2), 1),
+            "{options:?}: {said}"
+        );
+    }
     let nowhere = [
         "--listen",
         "127.0.0.1:0",

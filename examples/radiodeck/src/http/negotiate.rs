@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn format(uri: &str, host: &str, accept: &str) -> Format {
-        let request = http::Request::builder().uri(uri).header("host", host);
+        let request = axum::http::Request::builder().uri(uri).header("host", host);
         let request = if accept.is_empty() {
             request
         } else {

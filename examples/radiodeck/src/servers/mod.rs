@@ -9,6 +9,7 @@ mod running;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,6 +83,21 @@ impl Role {
     }
 }
 
+/// How many app servers: 1 to 64. None is no site, and more than 64 on one machine is a slip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(u16);
+
+impl FromStr for Count {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        match text.parse() {
+            Ok(count @ 1..=64) => Ok(Self(count)),
+            _ => Err("it is a number from 1 to 64"),
+        }
+    }
+}
+
 /// Running app servers.
 ///
 /// Dropping it kills them; [`stop`](Self::stop) lets them finish their requests.
@@ -129,7 +145,7 @@ impl AppServers {
     /// # Errors
     ///
     /// When one of them does not get ready. What it said is on stderr.
-    pub async fn start(count: u16, database: &str) -> Result<Self, launch::Error> {
+    pub async fn start(Count(count): Count, database: &str) -> Result<Self, launch::Error> {
         let executable = std::env::current_exe()?;
         // Mode 0700: the kernel keeps other users out.
         let sockets = tempfile::Builder::new().prefix("radiodeck-").tempdir()?;

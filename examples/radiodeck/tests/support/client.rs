@@ -2,13 +2,14 @@
 
 #![allow(dead_code, missing_debug_implementations, unreachable_pub)]
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use terrace_testkit::Process;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than anything here takes, even on a machine that compiles at the same time.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -105,6 +106,35 @@ impl Stage {
         assert_eq!(self.ask("POST", "/sign-in", large).await.status, 413);
     }
 
+    /// Sends SIGTERM while a request is half sent, and expects the whole answer and a clean end.
+    pub async fn stop_in_the_middle_of_a_request(&self) {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let head = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+                    content-length: 10\r\nconnection: close\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The handler asks for the body: it is at work.
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut line = vec![0; go_on.len()];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(line, go_on);
+        self.process.terminate();
+        let closed = async { while TcpStream::connect(&self.address).await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, closed)
+            .await
+            .expect("it stops listening");
+        stream.write_all(b"listener=7").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
+        assert!(answer.contains("set-cookie: listener=7;"), "{answer}");
+        let status = self.process.wait(PATIENCE).await.unwrap();
+        assert!(
+            status.success(),
+            "{status}: {}",
+            self.process.log().tail("stage")
+        );
+    }
+
     /// Sends SIGTERM and expects a clean end.
     pub async fn stop(&self) {
         self.process.terminate();
@@ -154,7 +184,28 @@ pub async fn ask(
     path: &str,
     headers: &str,
 ) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(address).await?;
+    exchange(TcpStream::connect(address).await?, method, path, headers).await
+}
+
+/// Asks from another address of this machine.
+pub async fn ask_from(
+    source: [u8; 4],
+    address: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<Answer> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind((Ipv4Addr::from(source), 0).into())?;
+    let target = address.parse().map_err(std::io::Error::other)?;
+    exchange(socket.connect(target).await?, "GET", path, headers).await
+}
+
+async fn exchange(
+    mut stream: TcpStream,
+    method: &str,
+    path: &str,
+    headers: &str,
+) -> std::io::Result<Answer> {
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
     );
