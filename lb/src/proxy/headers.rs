@@ -55,18 +55,15 @@ pub(crate) fn clean_request(headers: &mut HeaderMap) -> Result<Removed, HeaderRe
     if !seen.any_connection_field() {
         return Ok(removed);
     }
-    if seen.transfer_encoding {
-        if !only_chunked(headers) {
+    if seen.transfer_encoding != Lines::None {
+        if seen.transfer_encoding != Lines::Plain && !only_chunked(headers) {
             return Err(HeaderRejection::TransferCoding);
         }
         headers.remove(header::TRANSFER_ENCODING);
         // The two together are the classic disagreement: the coding wins and the length goes.
         headers.remove(header::CONTENT_LENGTH);
     }
-    let mut names_upgrade = false;
-    if seen.connection {
-        names_upgrade = remove_named(headers);
-    }
+    let names_upgrade = seen.remove_connection(headers);
     if seen.te {
         removed.te_trailers = accepts_trailers(headers);
         headers.remove(header::TE);
@@ -92,24 +89,21 @@ pub(crate) fn clean_response(
     headers: &mut HeaderMap,
 ) -> Result<Option<HeaderValue>, HeaderRejection> {
     let seen = Seen::scan(headers);
-    if seen.content_length && !single_length(headers) {
+    if seen.content_length == Lines::Other {
         // Equal lengths on several lines are one length; the body knows it and it is written anew.
         headers.remove(header::CONTENT_LENGTH);
     }
     if !seen.any_connection_field() {
         return Ok(None);
     }
-    if seen.transfer_encoding {
-        if !only_chunked(headers) {
+    if seen.transfer_encoding != Lines::None {
+        if seen.transfer_encoding != Lines::Plain && !only_chunked(headers) {
             return Err(HeaderRejection::TransferCoding);
         }
         headers.remove(header::TRANSFER_ENCODING);
         headers.remove(header::CONTENT_LENGTH);
     }
-    let mut names_upgrade = false;
-    if seen.connection {
-        names_upgrade = remove_named(headers);
-    }
+    let names_upgrade = seen.remove_connection(headers);
     if seen.te {
         headers.remove(header::TE);
     }
@@ -156,14 +150,39 @@ pub(crate) fn members<'a>(
         .filter(|member| !member.is_empty())
 }
 
+/// How the lines of one field came.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Lines {
+    /// Not at all.
+    #[default]
+    None,
+    /// As a single line with the value that nearly all messages have.
+    Plain,
+    /// As anything else, to be looked at again.
+    Other,
+}
+
+impl Lines {
+    fn see(&mut self, plain: bool) {
+        *self = if *self == Self::None && plain {
+            Self::Plain
+        } else {
+            Self::Other
+        };
+    }
+}
+
 /// The fields with a rule of their own, found in one pass.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)]
 struct Seen {
-    connection: bool,
+    /// Plain is one that names no field.
+    connection: Lines,
+    /// Plain is `chunked`.
+    transfer_encoding: Lines,
+    /// Plain is a number.
+    content_length: Lines,
     te: bool,
-    transfer_encoding: bool,
-    content_length: bool,
     upgrade: bool,
     /// Keep-Alive, Proxy-*, HTTP2-Settings: rarely seen, removed without asking which it was.
     rare: bool,
@@ -174,12 +193,18 @@ struct Seen {
 impl Seen {
     fn scan(headers: &HeaderMap) -> Self {
         let mut seen = Self::default();
-        for name in headers.keys() {
+        for (name, value) in headers {
             match *name {
-                header::CONNECTION => seen.connection = true,
+                header::CONNECTION => seen.connection.see(is_persistence(value.as_bytes())),
+                header::TRANSFER_ENCODING => {
+                    seen.transfer_encoding.see(value.as_bytes() == b"chunked");
+                }
+                header::CONTENT_LENGTH => {
+                    let digits = value.as_bytes();
+                    seen.content_length
+                        .see(!digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+                }
                 header::TE => seen.te = true,
-                header::TRANSFER_ENCODING => seen.transfer_encoding = true,
-                header::CONTENT_LENGTH => seen.content_length = true,
                 header::UPGRADE => seen.upgrade = true,
                 header::FORWARDED => seen.forwarding = true,
                 header::MAX_FORWARDS => seen.max_forwards = true,
@@ -200,7 +225,23 @@ impl Seen {
     }
 
     fn any_connection_field(&self) -> bool {
-        self.connection || self.te || self.transfer_encoding || self.upgrade || self.rare
+        self.connection != Lines::None
+            || self.transfer_encoding != Lines::None
+            || self.te
+            || self.upgrade
+            || self.rare
+    }
+
+    /// Removes `Connection` and what it names; tells whether it named `Upgrade`.
+    fn remove_connection(&self, headers: &mut HeaderMap) -> bool {
+        match self.connection {
+            Lines::None => false,
+            Lines::Plain => {
+                headers.remove(header::CONNECTION);
+                false
+            }
+            Lines::Other => remove_named(headers),
+        }
     }
 
     fn remove_rare(&self, headers: &mut HeaderMap) {
@@ -220,7 +261,7 @@ fn remove_named(headers: &mut HeaderMap) -> bool {
     let mut names_upgrade = false;
     let mut named = Vec::new();
     for member in members(headers, &header::CONNECTION) {
-        if member.eq_ignore_ascii_case(b"close") || member.eq_ignore_ascii_case(b"keep-alive") {
+        if is_persistence(member) {
             continue;
         }
         let Ok(name) = HeaderName::from_bytes(member) else {
@@ -277,12 +318,9 @@ fn only_chunked(headers: &HeaderMap) -> bool {
     first_is_chunked && codings.next().is_none()
 }
 
-fn single_length(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(header::CONTENT_LENGTH).iter();
-    let first_is_number = lines
-        .next()
-        .is_some_and(|line| line.as_bytes().iter().all(u8::is_ascii_digit));
-    first_is_number && lines.next().is_none()
+/// The two words of `Connection` that are about itself.
+fn is_persistence(word: &[u8]) -> bool {
+    word.eq_ignore_ascii_case(b"close") || word.eq_ignore_ascii_case(b"keep-alive")
 }
 
 fn accepts_trailers(headers: &HeaderMap) -> bool {

@@ -125,3 +125,27 @@ impl Body for PatternBody {
         }
     }
 }
+
+/// Some bytes, a pause in which hyper flushes them and the head, then an error.
+pub(super) struct CutBody {
+    pub(super) data: Option<Bytes>,
+    pub(super) flushed: bool,
+}
+
+impl Body for CutBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+        if !std::mem::replace(&mut self.flushed, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Err(std::io::Error::other("cut by the script"))))
+    }
+}

@@ -26,6 +26,7 @@ mod body;
 mod reply;
 mod serve;
 mod tap;
+mod watched;
 
 #[cfg(test)]
 mod tests;

@@ -19,10 +19,11 @@ use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::body::PatternBody;
+use super::body::{CutBody, PatternBody};
 use super::reply::{Content, Cut, Reply};
 use super::tap::Tap;
-use super::{CHECKSUM_START, Counts, Seen, Shared, checksum_more};
+use super::watched::Watched;
+use super::{CHECKSUM_START, Counts, Seen, Shared};
 
 type OutBody = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -214,30 +215,6 @@ fn infallible(never: Infallible) -> io::Error {
     match never {}
 }
 
-/// Some bytes, a pause in which hyper flushes them and the head, then an error.
-struct CutBody {
-    data: Option<Bytes>,
-    flushed: bool,
-}
-
-impl Body for CutBody {
-    type Data = Bytes;
-    type Error = io::Error;
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if let Some(data) = self.data.take().filter(|data| !data.is_empty()) {
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-        if !std::mem::replace(&mut self.flushed, true) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(Some(Err(io::Error::other("cut by the script"))))
-    }
-}
-
 /// The response body with what counts the request out at its end.
 struct Riding {
     body: OutBody,
@@ -252,62 +229,6 @@ impl Body for Riding {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
-    }
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The request's body; what came of it is recorded at its end or drop.
-struct Watched {
-    body: Incoming,
-    seen: Option<Seen>,
-    shared: Arc<Shared>,
-}
-
-impl Watched {
-    fn record(&mut self, complete: bool) {
-        if let Some(mut seen) = self.seen.take() {
-            seen.complete = complete;
-            self.shared.record(seen);
-        }
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        let complete = self.body.is_end_stream();
-        self.record(complete);
-    }
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = io::Error;
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(frame)) => {
-                if let (Some(data), Some(seen)) = (frame.data_ref(), &mut self.seen) {
-                    let bytes = data.len() as u64;
-                    seen.body_bytes += bytes;
-                    seen.body_checksum = checksum_more(seen.body_checksum, data);
-                    self.shared.count(|counts| counts.body_bytes += bytes);
-                }
-                if let (Some(trailers), Some(seen)) = (frame.trailers_ref(), &mut self.seen) {
-                    seen.trailers = Some(trailers.clone());
-                }
-            }
-            Some(Err(_)) => self.record(false),
-            None => self.record(true),
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
     }
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// The error of a [`ControlledService`](super::ControlledService) and of a failing [`ProbeBody`].
+/// The error of a [`ControlledService`](super::ControlledService) and of a failing
+/// [`ProbeBody`](super::ProbeBody).
 ///
 /// A type of its own, so that a test can find it again in the `source()` chain of whatever a
 /// layer made of it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Readiness {
-    /// Ready (within [`ServiceProbe::capacity`], if that is set).
+    /// Ready (within [`ServiceProbe::capacity`](super::ServiceProbe::capacity), if that is set).
     #[default]
     Ready,
     /// Pending until the test changes it.
@@ -26,7 +26,7 @@ pub enum Latency {
     Polls(usize),
     /// After this much (paused) time.
     After(Duration),
-    /// When the test calls [`ServiceProbe::release`].
+    /// When the test calls [`ServiceProbe::release`](super::ServiceProbe::release).
     Held,
 }
 
@@ -37,7 +37,7 @@ pub enum Outcome {
     /// With the response that the responder makes of the request.
     #[default]
     Respond,
-    /// With a [`ProbeError`] of this text.
+    /// With a [`ProbeError`](super::ProbeError) of this text.
     Fail(String),
     /// With a panic while the future is polled.
     Panic,
@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A good response, held until [`ServiceProbe::release`].
+    /// A good response, held until [`ServiceProbe::release`](super::ServiceProbe::release).
     #[must_use]
     pub fn held() -> Self {
         Self {
@@ -115,6 +115,6 @@ pub struct Counts {
     pub cancelled: usize,
     /// Tasks that the probe woke: readiness changes and releases.
     pub wakes: usize,
-    /// Bodies made by [`ServiceProbe::body`] that neither ended nor were dropped.
+    /// Bodies made by [`ServiceProbe::body`](super::ServiceProbe::body) that neither ended nor were dropped.
     pub open_bodies: usize,
 }

@@ -109,6 +109,11 @@ impl Connection {
         self.sender.is_ready()
     }
 
+    /// Whether the server sent anything yet.
+    pub(super) fn has_received(&self) -> bool {
+        self.received.load(Ordering::Relaxed) > 0
+    }
+
     /// Waits until hyper is done with the exchange before; false if the server closed it.
     pub(super) async fn reusable(&mut self) -> bool {
         self.reused = true;

@@ -211,6 +211,8 @@ impl Run {
                 Ok(response) => break (connection, response),
                 // The server closed an idle connection: no byte was written, the next one will do.
                 Err(NoHead::Unsent(unsent)) if connection.reused => request = *unsent,
+                // The server spoke before it was asked, and hyper closed the connection over it.
+                Err(NoHead::Unsent(_)) if connection.has_received() => return Outcome::Malformed,
                 Err(NoHead::Unsent(_) | NoHead::Cut { received: 0 }) => {
                     return Outcome::CutBeforeHead;
                 }

@@ -11,6 +11,11 @@
 //! head, timed out, answered. The times of each request are kept, so that a test can ask which
 //! requests were in flight when it killed the server.
 //!
+//! A server may close an idle connection in the moment in which a request goes out on it; nobody is
+//! to blame, and such a request is [`Outcome::CutBeforeHead`] with [`Record::reused`] set (if not a
+//! byte of it was written yet, it goes out on another connection instead). A test that counts such
+//! cuts exactly uses [`Connections::PerRequest`].
+//!
 //! The client runs on a thread and a runtime of its own: it measures the same from any test.
 //!
 //! # Examples

@@ -11,10 +11,8 @@
 mod error;
 mod open;
 mod postgres;
-mod postgres_fill;
 mod query;
 mod sqlite;
-mod sqlite_fill;
 
 use std::collections::HashSet;
 use std::fmt;

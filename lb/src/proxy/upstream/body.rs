@@ -65,15 +65,12 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let mut polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        let Carried::H1(connection, _) = &mut this.connection else {
-            return polled;
+        let polled = match &mut this.connection {
+            Carried::H1(connection, _) => connection.poll_body(&mut this.incoming, cx),
+            Carried::Nothing | Carried::H2 { .. } => {
+                return Pin::new(&mut this.incoming).poll_frame(cx);
+            }
         };
-        if polled.is_pending() {
-            // The poll above said that we want more; the connection reads only what is wanted.
-            connection.drive(cx);
-            polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        }
         let ended = match &polled {
             Poll::Pending => false,
             Poll::Ready(Some(Ok(_))) => this.incoming.is_end_stream(),

@@ -8,12 +8,13 @@
 //! direction must not wait for a reader of the other.
 
 use super::error::{Phase, UpstreamError};
+use super::relay::Relay;
 use super::send_body::{Progress, SendBody};
 use crate::BoxError;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode, Version};
-use http_body::Body;
+use http_body::{Body, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::rt::{Read, Write};
@@ -34,6 +35,7 @@ pub(super) struct H1<B> {
     /// `None` once the connection has ended: dropping the driver is what closes the socket and
     /// gives a queued request back.
     driver: Option<Driver>,
+    relay: Relay,
     /// Registered once and then only moved, which costs no lock.
     timer: Pin<Box<Sleep>>,
     pub(super) born: Instant,
@@ -66,6 +68,7 @@ where
         Ok(Box::new(Self {
             sender,
             driver: Some(Box::pin(connection.with_upgrades())),
+            relay: Relay::new(),
             timer: Box::pin(tokio::time::sleep_until(now)),
             born: now,
             idle_since: now,
@@ -83,13 +86,16 @@ where
         let mut mark = progress.as_ref().map_or(0, |progress| progress.mark());
         self.timer.as_mut().reset(now + head_timeout);
         let mut answered = pin!(self.sender.try_send_request(request));
-        let (driver, timer) = (&mut self.driver, &mut self.timer);
+        let (driver, relay, timer) = (&mut self.driver, &mut self.relay, &mut self.timer);
         let answer = poll_fn(|cx| {
-            drive(driver, cx);
+            relay.enter(cx);
+            drive(driver, relay);
             // The driver was polled just above and is the only one to complete this future, so
-            // this poll needs no waker, and waking ourselves would cost a second round.
+            // this poll needs no waker.
             let mut quiet = Context::from_waker(Waker::noop());
-            if let Poll::Ready(answer) = answered.as_mut().poll(&mut quiet) {
+            let polled = answered.as_mut().poll(&mut quiet);
+            relay.leave(cx);
+            if let Poll::Ready(answer) = polled {
                 return Poll::Ready(Some(answer));
             }
             if driver.is_none() {
@@ -145,15 +151,32 @@ where
         Answer::Streaming(response, self)
     }
 
-    /// Lets the connection make progress for the response body.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        drive(&mut self.driver, cx);
+    /// Polls a part of the response body, which lets the connection make progress for it.
+    pub(super) fn poll_body(
+        &mut self,
+        incoming: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        self.relay.enter(cx);
+        // Says that we want more; the connection reads only what is wanted.
+        let mut polled = Pin::new(&mut *incoming).poll_frame(cx);
+        if polled.is_pending() {
+            drive(&mut self.driver, &self.relay);
+            polled = Pin::new(incoming).poll_frame(cx);
+        }
+        self.relay.leave(cx);
+        polled
     }
 
     /// Looks whether an idle connection is still open, without waiting.
     pub(super) fn is_open(&mut self) -> bool {
-        self.drive(&mut Context::from_waker(Waker::noop()));
+        drive(&mut self.driver, &self.relay);
         self.is_idle()
+    }
+
+    /// Forgets its user, whom nothing that happens from now on concerns.
+    pub(super) fn rest(&mut self) {
+        self.relay.rest();
     }
 
     /// Whether the last exchange has ended on both sides and the connection can take another.
@@ -162,9 +185,12 @@ where
     }
 }
 
-fn drive(driver: &mut Option<Driver>, cx: &mut Context<'_>) {
+fn drive(driver: &mut Option<Driver>, relay: &Relay) {
     if let Some(running) = driver
-        && running.as_mut().poll(cx).is_ready()
+        && running
+            .as_mut()
+            .poll(&mut Context::from_waker(relay.waker()))
+            .is_ready()
     {
         // Its error, if any, has gone to the exchange or the body already.
         *driver = None;
@@ -245,7 +271,7 @@ mod tests {
         assert_eq!(headers["content-length"], "5");
         assert!(!headers.contains_key("transfer-encoding"));
 
-        let endless = futures_util::stream::pending::<Result<http_body::Frame<Bytes>, BoxError>>();
+        let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
         let headers = framed(
             ProxyBody::new(StreamBody::new(endless)),
             &[("content-length", "9")],

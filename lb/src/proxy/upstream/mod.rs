@@ -12,6 +12,7 @@ mod error;
 mod h1;
 mod h2;
 mod pool;
+mod relay;
 mod send_body;
 
 pub use body::UpstreamBody;

@@ -76,6 +76,7 @@ where
         if !connection.is_idle() {
             return;
         }
+        connection.rest();
         let now = Instant::now();
         connection.idle_since = now;
         if !self.is_fresh(&connection, now) {

@@ -2,6 +2,7 @@
 
 mod gate;
 mod others;
+mod probe;
 mod wrong;
 
 use std::sync::atomic::Ordering;

@@ -7,8 +7,8 @@ use deadpool_postgres::{Object, Transaction};
 use futures_util::SinkExt;
 use tokio_postgres::Error;
 
-use super::query::searchable;
 use crate::seed::{Progress, Rows, Seed};
+use crate::storage::query::searchable;
 
 /// Names the lock that a server holds while it fills the database: "radio" in ASCII.
 const LOCK: i64 = 0x72_6164_696f;

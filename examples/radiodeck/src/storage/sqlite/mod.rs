@@ -4,36 +4,26 @@
 //! lets one connection write at a time, so there is one: a queue in the pool is fairer than
 //! connections that meet at the file's lock.
 
+mod fill;
+mod pool;
+mod rows;
+
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Pool, PoolError, Runtime};
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use deadpool_sqlite::Pool;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::{
-    Kept, Order, StationQuery, Store, StoreError, StoreErrorKind, Window, sqlite_fill as fill,
-};
+use self::pool::{interact, pool};
+use self::rows::{STATION, TRACK, checked, json_list, page_of, station, track};
+use super::{Kept, Order, StationQuery, Store, StoreError, Window};
 use crate::counts::measured;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
 use crate::schedule;
 use crate::seed::Seed;
-
-/// How long a request waits for a connection. Reads take microseconds, so two seconds of queue mean
-/// that the machine is overwhelmed and the caller is better told so.
-const POOL_WAIT: Duration = Duration::from_secs(2);
-
-/// How long a connection waits for another process's lock on the file. Longer than the first
-/// filling of the database takes on a slow disk, as a second app server waits for just that.
-const LOCK_WAIT_MS: u32 = 30_000;
-
-const STATION: &str = "s.id, s.name, s.tagline, s.genre, s.city, s.country, s.frequency, \
-     s.cover_version, s.favourites, s.loop_seconds, s.loop_offset";
-const TRACK: &str =
-    "t.id, t.station_id, t.position, t.title, t.artist, t.album, t.seconds, t.starts_at";
 
 /// A [`Store`] in one SQLite file.
 #[derive(Clone, Debug)]
@@ -85,64 +75,6 @@ impl SqliteStore {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         interact(&self.writer, operation, work).await
-    }
-}
-
-fn pool(path: &Path, size: usize, role: &'static str) -> Result<Pool, StoreError> {
-    let manager = Manager::from_config(&Config::new(path), Runtime::Tokio1);
-    Pool::builder(manager)
-        .max_size(size)
-        .wait_timeout(Some(POOL_WAIT))
-        .runtime(Runtime::Tokio1)
-        .post_create(Hook::async_fn(move |connection, _| {
-            Box::pin(async move {
-                connection
-                    .interact(move |connection| configure(connection, role))
-                    .await
-                    .map_err(|error| HookError::message(error.to_string()))?
-                    .map_err(HookError::Backend)
-            })
-        }))
-        .build()
-        .map_err(|error| StoreError::new(StoreErrorKind::Failed, "open", error))
-}
-
-fn configure(connection: &Connection, role: &str) -> rusqlite::Result<()> {
-    connection.set_prepared_statement_cache_capacity(64);
-    // `synchronous = FULL`: writes are rare here, so an acknowledged one may as well survive a
-    // power cut. `mmap_size`: reads come from the page cache without a copy.
-    connection.execute_batch(&format!(
-        "PRAGMA busy_timeout = {LOCK_WAIT_MS};
-         PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
-         PRAGMA mmap_size = 268435456;
-         {role};"
-    ))
-}
-
-async fn interact<T: Send + 'static>(
-    pool: &Pool,
-    operation: &'static str,
-    work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
-) -> Result<T, StoreError> {
-    let connection = pool.get().await.map_err(|error| match error {
-        PoolError::Timeout(_) => StoreError::new(StoreErrorKind::Busy, operation, error),
-        _ => StoreError::new(StoreErrorKind::Unavailable, operation, error),
-    })?;
-    match connection.interact(work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(StoreError::new(kind_of(&error), operation, error)),
-        Err(InteractError::Panic(_)) => Err(StoreError::of(StoreErrorKind::Failed, operation)),
-        Err(InteractError::Cancelled) => Err(StoreError::of(StoreErrorKind::Busy, operation)),
-    }
-}
-
-fn kind_of(error: &rusqlite::Error) -> StoreErrorKind {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, SystemIoFailure};
-    match error.sqlite_error_code() {
-        Some(DatabaseBusy | DatabaseLocked) => StoreErrorKind::Busy,
-        Some(CannotOpen | SystemIoFailure) => StoreErrorKind::Unavailable,
-        _ => StoreErrorKind::Failed,
     }
 }
 
@@ -418,60 +350,4 @@ fn change(
         changed,
         favourites,
     }))
-}
-
-fn json_list(stations: &[StationId]) -> String {
-    let ids: Vec<_> = stations.iter().map(ToString::to_string).collect();
-    format!("[{}]", ids.join(","))
-}
-
-fn page_of(rows: Vec<(Station, i64)>) -> Page<Station> {
-    let total = rows.first().map_or(0, |(_, total)| *total);
-    Page {
-        items: rows.into_iter().map(|(station, _)| station).collect(),
-        total,
-    }
-}
-
-fn station(row: &Row<'_>) -> rusqlite::Result<Station> {
-    Ok(Station {
-        id: checked(row, 0)?,
-        name: row.get(1)?,
-        tagline: row.get(2)?,
-        genre: Genre::try_from(row.get::<_, String>(3)?).map_err(|error| corrupt(3, error))?,
-        city: row.get(4)?,
-        country: row.get(5)?,
-        frequency: row.get(6)?,
-        cover_version: row.get(7)?,
-        favourites: row.get(8)?,
-        loop_seconds: row.get(9)?,
-        loop_offset: row.get(10)?,
-    })
-}
-
-fn track(row: &Row<'_>) -> rusqlite::Result<Track> {
-    Ok(Track {
-        id: checked(row, 0)?,
-        station: checked(row, 1)?,
-        position: row.get(2)?,
-        title: row.get(3)?,
-        artist: row.get(4)?,
-        album: row.get(5)?,
-        seconds: row.get(6)?,
-        starts_at: row.get(7)?,
-    })
-}
-
-fn checked<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
-where
-    T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
-{
-    T::try_from(row.get(column)?).map_err(|error| corrupt(column, error))
-}
-
-fn corrupt(
-    column: usize,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> rusqlite::Error {
-    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Null, error.into())
 }

@@ -4,6 +4,10 @@
 //! that change two tables do it in one, with a common table expression, so that a favourite costs
 //! one round trip and not the four of `BEGIN` … `COMMIT`.
 
+mod fill;
+mod place;
+mod rows;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +16,12 @@ use async_trait::async_trait;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
-use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
-use super::{
-    Kept, Order, StationQuery, Store, StoreError, StoreErrorKind, Window, postgres_fill as fill,
-};
+use self::place::{failed, place};
+use self::rows::{STATION, TRACK, column, id, kept, page_of, station, track};
+use super::{Kept, Order, StationQuery, Store, StoreError, StoreErrorKind, Window};
 use crate::counts::{self, measured};
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
@@ -31,11 +34,6 @@ const POOL_WAIT: Duration = Duration::from_secs(2);
 
 /// How long connecting may take. Within one data centre it takes a millisecond.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
-
-const STATION: &str = "s.id, s.name, s.tagline, s.genre, s.city, s.country, s.frequency, \
-     s.cover_version, s.favourites, s.loop_seconds, s.loop_offset";
-const TRACK: &str =
-    "t.id, t.station_id, t.position, t.title, t.artist, t.album, t.seconds, t.starts_at";
 
 /// A [`Store`] in a PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -172,45 +170,6 @@ impl PostgresStore {
             None => Ok(0),
         }
     }
-}
-
-/// Hosts, ports and the database's name.
-fn place(config: &Config) -> String {
-    let hosts: Vec<_> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(index, host)| {
-            let ports = config.get_ports();
-            let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(path) => path.display().to_string(),
-            }
-        })
-        .collect();
-    format!(
-        "PostgreSQL at {}/{}",
-        hosts.join(","),
-        config.get_dbname().unwrap_or_default()
-    )
-}
-
-/// An error without a code, or with one of these classes, is about the connection and not about the
-/// statement: 08 connection exceptions, 53 insufficient resources, 57P operator intervention.
-fn failed(operation: &'static str, error: tokio_postgres::Error) -> StoreError {
-    let kind = match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some(code)
-            if ["08", "53", "57P"]
-                .iter()
-                .any(|class| code.starts_with(class)) =>
-        {
-            StoreErrorKind::Unavailable
-        }
-        Some(_) => StoreErrorKind::Failed,
-        None => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind, operation, error)
 }
 
 #[async_trait]
@@ -402,69 +361,4 @@ impl Store for PostgresStore {
             .await
             .map(drop)
     }
-}
-
-fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
-    operation: &'static str,
-    row: &'r Row,
-    index: usize,
-) -> Result<T, StoreError> {
-    row.try_get(index)
-        .map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
-}
-
-fn id<T>(operation: &'static str, row: &Row, index: usize) -> Result<T, StoreError>
-where
-    T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
-{
-    T::try_from(column(operation, row, index)?)
-        .map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
-}
-
-fn page_of(operation: &'static str, rows: &[Row]) -> Result<Page<Station>, StoreError> {
-    let total = rows
-        .first()
-        .map_or(Ok(0), |row| column(operation, row, 11))?;
-    let items = rows
-        .iter()
-        .map(|row| station(operation, row))
-        .collect::<Result<_, _>>()?;
-    Ok(Page { items, total })
-}
-
-fn kept(operation: &'static str, row: &Row) -> Result<Kept, StoreError> {
-    Ok(Kept {
-        changed: column(operation, row, 0)?,
-        favourites: column(operation, row, 1)?,
-    })
-}
-
-fn station(operation: &'static str, row: &Row) -> Result<Station, StoreError> {
-    Ok(Station {
-        id: id(operation, row, 0)?,
-        name: column(operation, row, 1)?,
-        tagline: column(operation, row, 2)?,
-        genre: Genre::try_from(column::<String>(operation, row, 3)?)
-            .map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))?,
-        city: column(operation, row, 4)?,
-        country: column(operation, row, 5)?,
-        frequency: column(operation, row, 6)?,
-        cover_version: column(operation, row, 7)?,
-        favourites: column(operation, row, 8)?,
-        loop_seconds: column(operation, row, 9)?,
-        loop_offset: column(operation, row, 10)?,
-    })
-}
-
-fn track(operation: &'static str, row: &Row) -> Result<Track, StoreError> {
-    Ok(Track {
-        id: id(operation, row, 0)?,
-        station: id(operation, row, 1)?,
-        position: column(operation, row, 2)?,
-        title: column(operation, row, 3)?,
-        artist: column(operation, row, 4)?,
-        album: column(operation, row, 5)?,
-        seconds: column(operation, row, 6)?,
-        starts_at: column(operation, row, 7)?,
-    })
 }
