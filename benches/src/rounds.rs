@@ -82,20 +82,31 @@ pub fn interleave(
     rounds: usize,
     slice: Duration,
 ) -> Vec<Series> {
+    let began = Instant::now();
+    interleave_by(&|| began.elapsed(), contenders, rounds, slice)
+}
+
+/// [`interleave`] by any clock.
+fn interleave_by(
+    clock: &dyn Fn() -> Duration,
+    contenders: &mut [(&str, &mut dyn Op)],
+    rounds: usize,
+    slice: Duration,
+) -> Vec<Series> {
     let mut series: Vec<Series> = contenders
         .iter()
         .map(|(name, _)| Series::new(*name))
         .collect();
     let counts: Vec<u64> = contenders
         .iter_mut()
-        .map(|(_, op)| operations_in(&mut **op, slice))
+        .map(|(_, op)| operations_in(clock, &mut **op, slice))
         .collect();
     for round in 0..rounds {
         for turn in 0..contenders.len() {
             let at = (round + turn) % contenders.len();
-            let began = Instant::now();
+            let began = clock();
             contenders[at].1.repeat(counts[at]);
-            let took = began.elapsed();
+            let took = clock().saturating_sub(began);
             series[at]
                 .values
                 .push(took.as_secs_f64() * 1e9 / counts[at] as f64);
@@ -105,12 +116,12 @@ pub fn interleave(
 }
 
 /// How many operations fill `slice`, by trying.
-fn operations_in(op: &mut dyn Op, slice: Duration) -> u64 {
+fn operations_in(clock: &dyn Fn() -> Duration, op: &mut dyn Op, slice: Duration) -> u64 {
     let mut count = 64;
     loop {
-        let began = Instant::now();
+        let began = clock();
         op.repeat(count);
-        let took = began.elapsed();
+        let took = clock().saturating_sub(began);
         if took * 4 >= slice || count > 1 << 40 {
             let per_operation = took.as_secs_f64() / count as f64;
             // Positive and far below 2^52: a count of operations.
@@ -124,30 +135,52 @@ fn operations_in(op: &mut dyn Op, slice: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
-    struct Spin(u64);
+    /// Takes so many nanoseconds of a clock that only work moves.
+    struct Work<'a> {
+        clock: &'a Cell<Duration>,
+        cost: u64,
+        done: u64,
+    }
 
-    impl Op for Spin {
+    impl Op for Work<'_> {
         fn once(&mut self) {
-            for step in 0..self.0 {
-                std::hint::black_box(step);
-            }
+            self.done += 1;
+            self.clock
+                .set(self.clock.get() + Duration::from_nanos(self.cost));
         }
     }
 
     #[test]
-    fn a_contender_with_four_times_the_work_is_seen_as_slower() {
-        // The control of every comparison: the harness must tell a slower rival from a faster one.
-        let (mut light, mut heavy) = (Spin(200), Spin(800));
-        let series = interleave(
+    fn a_contender_with_four_times_the_work_takes_four_times_as_long() {
+        // The control of every comparison: the harness tells a slower rival from a faster one.
+        let clock = Cell::new(Duration::ZERO);
+        let work = |cost| Work {
+            clock: &clock,
+            cost,
+            done: 0,
+        };
+        let (mut light, mut heavy) = (work(25), work(100));
+        let series = interleave_by(
+            &|| clock.get(),
             &mut [("light", &mut light), ("heavy", &mut heavy)],
             11,
-            Duration::from_millis(2),
+            Duration::from_micros(50),
         );
-        let ratio = series[1].ratio_to(&series[0]);
-        assert!(ratio > 2.0, "ratio {ratio}");
-        assert!(series[0].ratio_to(&series[1]) < 0.5);
+        assert!((series[0].median() - 25.0).abs() < 1e-6, "{series:?}");
+        assert!(
+            (series[1].ratio_to(&series[0]) - 4.0).abs() < 1e-6,
+            "{series:?}"
+        );
         assert_eq!(series[0].values.len(), 11);
+        // Each had about the same time, so the lighter one did more.
+        assert!(
+            light.done > 3 * heavy.done,
+            "{} and {}",
+            light.done,
+            heavy.done
+        );
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! # What it keeps
 //!
 //! - **Bodies stream** both ways, frame by frame, never collected: a slow reader slows the writer.
-//!   Trailers pass where the protocol of the next hop has them.
+//!   Trailers pass where the protocol of the next hop has them. `Expect: 100-continue` is met here,
+//!   when the endpoint begins to take the body; other interim responses (103) do not pass.
 //! - **Framing is made anew.** HTTP is parsed by hyper and written by hyper; no length or coding is
 //!   copied from one connection to another, and a connection whose body was not read to its end is
 //!   closed. That is what request smuggling needs and does not get.

@@ -26,13 +26,7 @@ pub(super) struct Timeouts {
 /// use std::time::Duration;
 /// use terrace_lb::serve::Server;
 ///
-/// # async fn run<S>(service: S) -> std::io::Result<()>
-/// # where
-/// #     S: tower::Service<http::Request<hyper::body::Incoming>, Response = http::Response<String>>
-/// #         + Clone + Send + 'static,
-/// #     S::Future: Send + 'static,
-/// #     S::Error: Into<terrace_lb::BoxError>,
-/// # {
+/// # async fn run(service: impl terrace_lb::serve::HttpService) -> std::io::Result<()> {
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
 /// let report = Server::new()
 ///     .max_connections(500)

@@ -186,6 +186,7 @@ impl Protocols {
     {
         let mut connection = pin!(self.http2.serve_connection(TokioIo::new(io), service));
         let mut leaving = false;
+        patience.forget_heads();
         poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(());

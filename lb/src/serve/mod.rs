@@ -49,6 +49,7 @@ mod listener;
 mod patience;
 mod run;
 mod service;
+mod telemetry;
 
 use std::future::Future;
 

@@ -22,6 +22,7 @@ pub(super) struct Patience<'a> {
     timer: Pin<Box<Sleep>>,
     seen: Waiting,
     since: Instant,
+    knows_heads: bool,
 }
 
 impl<'a> Patience<'a> {
@@ -36,7 +37,14 @@ impl<'a> Patience<'a> {
             timer: Box::pin(tokio::time::sleep_until(now + interval)),
             seen: activity.waiting(),
             since: now,
+            knows_heads: true,
         }
+    }
+
+    /// From now on bytes between requests are not taken for a head that is slow to end: HTTP/2
+    /// has frames that belong to no request.
+    pub(super) fn forget_heads(&mut self) {
+        self.knows_heads = false;
     }
 
     /// Ready once the client has been waited for too long.
@@ -60,8 +68,8 @@ impl<'a> Patience<'a> {
 
     fn limit(&self, waiting: Waiting) -> Duration {
         match waiting {
-            Waiting::Head(_) => self.timeouts.head,
-            Waiting::Idle(_) => self.timeouts.idle,
+            Waiting::Head(_) if self.knows_heads => self.timeouts.head,
+            Waiting::Head(_) | Waiting::Idle(_) => self.timeouts.idle,
             Waiting::Client(_) => self.timeouts.write,
             Waiting::Service => Duration::MAX,
         }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::Protocols;
 use super::drain::{Drain, Stage};
-use super::{Acceptor, HttpService, Listener, Server};
+use super::{Acceptor, HttpService, Listener, Server, telemetry};
 use crate::proxy::Peer;
 
 /// How a server's life went.
@@ -163,6 +163,7 @@ impl<A> Server<A> {
             }
         }
         drop(listener);
+        telemetry::draining();
 
         drain.advance(Stage::Draining);
         let lingered = Instant::now() + self.timeouts.linger;
@@ -178,11 +179,13 @@ impl<A> Server<A> {
             // They end as soon as they are polled, unless a service blocks its thread.
             let _ = timeout(CUT_PATIENCE, drain.emptied()).await;
         }
-        Report {
+        let report = Report {
             connections: drain.entered(),
             requests: drain.requests(),
             cut,
-        }
+        };
+        telemetry::drained(&report);
+        report
     }
 }
 
@@ -197,15 +200,21 @@ struct Backoff {
 
 impl Backoff {
     fn reset(&mut self) {
-        self.failures = 0;
+        if self.failures > 0 {
+            telemetry::accept_recovered(self.failures);
+            self.failures = 0;
+        }
     }
 
     fn after(&mut self, error: &io::Error) -> Option<Duration> {
         if is_of_one_connection(error) {
             return None;
         }
+        if self.failures == 0 {
+            telemetry::accept_fails(error);
+        }
         let wait = Duration::from_millis(10 << self.failures.min(7));
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         Some(wait.min(Duration::from_secs(1)))
     }
 }

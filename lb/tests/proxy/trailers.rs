@@ -100,3 +100,26 @@ async fn an_http1_client_gets_no_trailers_that_it_did_not_ask_for() {
     let (got, returned, te) = round_trip(Protocol::Http1, Protocol::Http1, false).await;
     assert_eq!((got.as_str(), returned, te.as_str()), ("42", None, "none"));
 }
+
+#[tokio::test]
+async fn a_connection_is_reused_after_trailers() {
+    let backend = Backend::http1(respond).await;
+    let proxy = proxy_to(backend.address).await;
+    for mut client in [
+        Client::http1(proxy.address).await,
+        Client::http2(proxy.address).await,
+    ] {
+        for _ in 0..3 {
+            let request = Request::post("/")
+                .header("trailer", "x-sum")
+                .header("te", "trailers");
+            let response = client
+                .send(request.body(with_trailers()).unwrap())
+                .await
+                .unwrap();
+            let collected = soon(response.into_body().collect()).await.unwrap();
+            assert!(collected.trailers().is_some());
+        }
+    }
+    assert_eq!(backend.connections(), 1);
+}

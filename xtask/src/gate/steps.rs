@@ -60,9 +60,9 @@ pub(crate) const STEPS: [Step; 19] = [
     step("licences",     10,  60, "licences, sources and bans of all dependencies", dependency_licences),
     step("clippy",       45, 330, "the only check pass; warnings are errors", clippy),
     step("build",        90, 600, "compiles every test program and example", build),
-    step("unit",         30,  30, "tests inside the sources", unit),
+    step("unit",         25,  25, "tests inside the sources", unit),
     step("contract",     15,  15, "the tower laws of every service", |w, r| class(w, r, Class::Contract)),
-    step("simulation",   30,  30, "seeded simulations", |w, r| class(w, r, Class::Simulation)),
+    step("simulation",   20,  20, "seeded simulations", |w, r| class(w, r, Class::Simulation)),
     step("live",         60,  60, "against real servers, with faults", |w, r| class(w, r, Class::Live)),
     step("integration",  60,  60, "every other test program of the blocks", |w, r| class(w, r, Class::Integration)),
     step("examples",     60,  60, "Radiodeck and its stages, driven from outside", |w, r| class(w, r, Class::Examples)),
@@ -71,7 +71,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("doc",          20, 150, "the documentation builds; warnings are errors", doc),
     step("package",      20, 120, "each block can be packaged, and builds from its package", package),
     step("features",     20, 180, "each block builds with none, each and all of its features", feature_matrix),
-    step("instructions", 40, 420, "instruction counts against the committed baselines", instructions),
+    step("instructions", 60, 420, "instruction counts against the committed baselines", instructions),
     step("tree",          5,  10, "the run left no trace in the repository", clean_tree),
 ];
 

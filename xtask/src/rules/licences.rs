@@ -89,7 +89,7 @@ fn satisfied(expression: &str, allowed: &[String]) -> bool {
 /// `term OR term …`; `AND` binds closer.
 fn either(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
     let mut holds = both(words, at, allowed);
-    while words.get(*at) == Some(&"OR") {
+    while is(words, *at, "OR") {
         *at += 1;
         holds |= both(words, at, allowed);
     }
@@ -98,11 +98,18 @@ fn either(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
 
 fn both(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
     let mut holds = term(words, at, allowed);
-    while words.get(*at) == Some(&"AND") {
+    while is(words, *at, "AND") {
         *at += 1;
         holds &= term(words, at, allowed);
     }
     holds
+}
+
+/// Operators may be written small, says SPDX 3.
+fn is(words: &[&str], at: usize, operator: &str) -> bool {
+    words
+        .get(at)
+        .is_some_and(|word| word.eq_ignore_ascii_case(operator))
 }
 
 fn term(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
@@ -117,7 +124,7 @@ fn term(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
         return holds && closed;
     }
     let mut licence = (*word).to_owned();
-    if words.get(*at) == Some(&"WITH") {
+    if is(words, *at, "WITH") {
         licence = format!("{licence} WITH {}", words.get(*at + 1).unwrap_or(&"?"));
         *at += 2;
     }
@@ -169,6 +176,8 @@ deny = [
             ("MIT", true),
             ("MIT/Apache-2.0", true),
             ("GPL-3.0 OR MIT", true),
+            ("GPL-3.0 or MIT", true),
+            ("MIT and GPL-3.0", false),
             ("MIT AND GPL-3.0", false),
             ("(MIT OR Apache-2.0) AND Unicode-3.0", true),
             ("(GPL-3.0 OR MIT) AND Unicode-3.0", true),

@@ -1,6 +1,6 @@
 //! The response body on its way in.
 
-use super::h1::H1;
+use super::h1::{H1, is_last};
 use super::h2::StreamGuard;
 use super::pool::Pool;
 use crate::BoxError;
@@ -73,7 +73,7 @@ where
         };
         let ended = match &polled {
             Poll::Pending => false,
-            Poll::Ready(Some(Ok(_))) => this.incoming.is_end_stream(),
+            Poll::Ready(Some(Ok(part))) => is_last(part, &this.incoming),
             Poll::Ready(None | Some(Err(_))) => true,
         };
         if ended

@@ -158,11 +158,19 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         self.relay.enter(cx);
-        // Says that we want more; the connection reads only what is wanted.
+        // Takes what is there, or says that we want more: the connection reads what is wanted.
         let mut polled = Pin::new(&mut *incoming).poll_frame(cx);
-        if polled.is_pending() {
-            drive(&mut self.driver, &self.relay);
-            polled = Pin::new(incoming).poll_frame(cx);
+        match &polled {
+            Poll::Pending => {
+                drive(&mut self.driver, &self.relay);
+                polled = Pin::new(incoming).poll_frame(cx);
+            }
+            // After the last part an idle connection has nothing left to do.
+            Poll::Ready(Some(Ok(part))) if is_last(part, incoming) && self.is_idle() => {
+                self.relay.dismiss();
+            }
+            // The room that was made is filled at once: the next part comes without a wake.
+            Poll::Ready(_) => drive(&mut self.driver, &self.relay),
         }
         self.relay.leave(cx);
         polled
@@ -183,6 +191,11 @@ where
     pub(super) fn is_idle(&self) -> bool {
         self.driver.is_some() && self.sender.is_ready()
     }
+}
+
+/// Whether this was the last part of the body. A reader may stop at it without asking for the end.
+pub(super) fn is_last(part: &Frame<Bytes>, incoming: &Incoming) -> bool {
+    incoming.is_end_stream() || part.is_trailers()
 }
 
 fn drive(driver: &mut Option<Driver>, relay: &Relay) {

@@ -77,8 +77,13 @@ impl Relay {
     /// The waker to drive with. Whatever was signalled before is taken care of by the poll that
     /// follows.
     pub(super) fn waker(&self) -> &Waker {
-        self.shared.signalled.store(false, Ordering::SeqCst);
+        self.dismiss();
         &self.waker
+    }
+
+    /// Drops what was signalled: there is nothing that the driver could do about it.
+    pub(super) fn dismiss(&self) {
+        self.shared.signalled.store(false, Ordering::SeqCst);
     }
 
     /// Ends a poll; passes on what was signalled since the driver was polled.

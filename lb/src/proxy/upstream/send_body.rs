@@ -81,7 +81,11 @@ where
         let polled = this.body.as_mut().poll_frame(cx);
         if let (Poll::Ready(frame), Some(progress)) = (&polled, &this.progress) {
             progress.step();
-            if frame.is_none() || this.body.is_end_stream() {
+            let last = match frame {
+                Some(Ok(frame)) => frame.is_trailers() || this.body.is_end_stream(),
+                Some(Err(_)) | None => true,
+            };
+            if last {
                 progress.end();
             }
         }
