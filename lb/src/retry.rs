@@ -15,7 +15,8 @@ pub trait Retry<Req, E>: Send + Sync + 'static {
     /// Keeps what a second attempt would send, before the first is made.
     ///
     /// Only for a request that may be executed twice; `None` for all others, and for those that
-    /// cannot be copied. Runs for every request, so it should be cheap.
+    /// cannot be copied. Runs for every request that has more than one endpoint to choose from, so
+    /// it should be cheap.
     fn save(&self, request: &Req) -> Option<Req> {
         let _ = request;
         None

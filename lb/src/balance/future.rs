@@ -56,8 +56,8 @@ where
         lease: Lease,
         service: S,
         request: Req,
+        saved: Option<Req>,
     ) -> Self {
-        let saved = shared.retry.save(&request);
         let state = State::Attempt {
             response: Oneshot::new(service, request),
             lease: Some(lease),

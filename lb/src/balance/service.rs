@@ -125,14 +125,13 @@ where
 
     fn call(&mut self, request: Req) -> Self::Future {
         let tried = Tried::default();
-        match self
-            .shared
-            .published
-            .load()
-            .pick(&request, &tried, &mut self.rng)
-        {
+        let snapshot = self.shared.published.load();
+        match snapshot.pick(&request, &tried, &mut self.rng) {
             Ok((lease, service)) => {
-                BalanceFuture::attempt(Arc::clone(&self.shared), lease, service, request)
+                // A copy costs more than the pick, and is of no use with nowhere else to go.
+                let saved = snapshot.has_choice().then(|| self.shared.retry.save(&request));
+                let (shared, saved) = (Arc::clone(&self.shared), saved.flatten());
+                BalanceFuture::attempt(shared, lease, service, request, saved)
             }
             Err(error) => {
                 self.shared.telemetry.not_picked(&error);

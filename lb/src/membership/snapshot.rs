@@ -65,6 +65,11 @@ impl<S, Req> Snapshot<S, Req> {
         Ok((self.candidates[index].lease(), self.services[index].clone()))
     }
 
+    /// Whether there is more than one endpoint to choose from.
+    pub(crate) fn has_choice(&self) -> bool {
+        self.candidates.len() > 1
+    }
+
     fn no_pick<E>(&self) -> BalanceError<E> {
         if self.all.is_empty() {
             return BalanceError::NoEndpoints;
