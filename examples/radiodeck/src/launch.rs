@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -108,9 +109,7 @@ impl DataDir {
     /// When it cannot be created.
     pub fn new(given: Option<PathBuf>) -> Result<Self, Error> {
         let Some(path) = given else {
-            return Ok(Self::Fresh(
-                tempfile::Builder::new().prefix("radiodeck-").tempdir()?,
-            ));
+            return Ok(Self::Fresh(private_directory()?));
         };
         std::fs::create_dir_all(&path).map_err(|error| {
             Error::new(format!(
@@ -141,6 +140,16 @@ impl DataDir {
             Self::Fresh(directory) => directory.path(),
         }
     }
+}
+
+/// A fresh directory that only this user may enter: the system's folder for temporary files is
+/// everybody's.
+pub(crate) fn private_directory() -> io::Result<TempDir> {
+    let only_ours = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new()
+        .prefix("radiodeck-")
+        .permissions(only_ours)
+        .tempdir()
 }
 
 /// The address of the database, which has to be given.

@@ -5,6 +5,8 @@ mod client;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use client::{PATIENCE, Stage, children, refused, refuses_bad_options};
@@ -113,7 +115,33 @@ async fn only_the_balancer_has_an_address() {
             "app server {pid} is on no network"
         );
     }
+    for socket in sockets_of(&app_servers(&stage)) {
+        let directory = socket.parent().unwrap().metadata().unwrap();
+        assert_eq!(
+            directory.permissions().mode() & 0o777,
+            0o700,
+            "{}",
+            socket.display()
+        );
+    }
     stage.stop().await;
+}
+
+/// The socket of each app server, from its command line.
+fn sockets_of(pids: &[u32]) -> Vec<PathBuf> {
+    let sockets: Vec<_> = pids
+        .iter()
+        .map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap())
+        .map(|line| {
+            line.split('\0')
+                .skip_while(|word| *word != "--socket")
+                .nth(1)
+                .unwrap()
+                .into()
+        })
+        .collect();
+    assert_eq!(sockets.len(), 2);
+    sockets
 }
 
 /// How many TCP sockets a process listens on.

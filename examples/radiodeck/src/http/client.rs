@@ -10,7 +10,7 @@ use axum::extract::connect_info::Connected;
 use axum::http::Extensions;
 use axum::http::HeaderMap;
 use axum::serve::IncomingStream;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,6 @@ pub enum Peer {
 impl Connected<IncomingStream<'_, TcpListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
         Self::Tcp(*stream.remote_addr())
-    }
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(_: IncomingStream<'_, UnixListener>) -> Self {
-        Self::Balancer
     }
 }
 

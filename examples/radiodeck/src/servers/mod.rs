@@ -5,6 +5,7 @@
 //! advertise. One that dies is started again; all of them end with their parent, however it ends,
 //! because they hold the other end of a pipe that closes with it.
 
+mod listener;
 mod running;
 
 use std::ffi::OsString;
@@ -14,30 +15,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
-use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use self::listener::{AppListener, listen};
 use self::running::Plan;
 use crate::launch;
 
 /// How an app server says that it answers.
 const READY: &str = "ready on ";
-
-/// Listens on an app server's socket and tells the parent so.
-///
-/// # Errors
-///
-/// When the socket cannot be created.
-pub fn listen(socket: &Path) -> Result<UnixListener, launch::Error> {
-    // Left behind by a server that was killed; nobody else can have put it there.
-    let _not_there = std::fs::remove_file(socket);
-    let listener = UnixListener::bind(socket).map_err(|error| {
-        launch::Error::new(format!("cannot listen on {} ({error})", socket.display()))
-    })?;
-    launch::say(&format!("{READY}{}", socket.display()));
-    Ok(listener)
-}
 
 /// The name of the app server behind a socket: that of the file, without its ending.
 #[must_use]
@@ -147,8 +133,7 @@ impl AppServers {
     /// When one of them does not get ready. What it said is on stderr.
     pub async fn start(Count(count): Count, database: &str) -> Result<Self, launch::Error> {
         let executable = std::env::current_exe()?;
-        // Mode 0700: the kernel keeps other users out.
-        let sockets = tempfile::Builder::new().prefix("radiodeck-").tempdir()?;
+        let sockets = launch::private_directory()?;
         let (stop, stopped) = watch::channel(false);
         let mut starting = Vec::new();
         for number in 1..=count {
