@@ -74,14 +74,18 @@ impl Workspace {
                 .parent()
                 .and_then(|folder| folder.strip_prefix(&root).ok())
                 .ok_or("cargo metadata: a member outside the workspace's folder")?;
+            // Sorted here: whether serde_json keeps the order of a file is up to the features that
+            // other packages of the build turn on.
+            let mut features: Vec<String> = package["features"]
+                .as_object()
+                .map(|features| features.keys().cloned().collect())
+                .unwrap_or_default();
+            features.sort();
             packages.push(Package {
                 name: text(package, "name")?,
                 folder: folder.to_string_lossy().replace('\\', "/"),
                 publishable: package["publish"].is_null(),
-                features: package["features"]
-                    .as_object()
-                    .map(|features| features.keys().cloned().collect())
-                    .unwrap_or_default(),
+                features,
                 dependencies: list(&package["dependencies"])
                     .iter()
                     .map(dependency)

@@ -58,7 +58,10 @@ fn parse(text: &str) -> Option<Load> {
             .parse()
             .ok()?,
         per_second: after("Requests/sec:")?.parse().ok()?,
-        p99: duration(after("99%")?)?,
+        // Not anywhere in the text: `74.99%` stands there too.
+        p99: text
+            .lines()
+            .find_map(|line| duration(line.trim().strip_prefix("99%")?.trim()))?,
         bad: broken
             + after("Non-2xx or 3xx responses:").map_or(Some(0), |count| count.parse().ok())?,
     })
@@ -85,7 +88,7 @@ mod tests {
     const OUTPUT: &str = "Running 1s test @ http://127.0.0.1:1/
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     1.10ms    0.2ms    5.00ms   90.00%
+    Latency     1.10ms    0.2ms    5.00ms   74.99%
     Req/Sec    57.00k     1.00k   59.00k    80.00%
   Latency Distribution
      50%    1.05ms

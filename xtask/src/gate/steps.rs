@@ -161,15 +161,10 @@ fn clippy(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
 
 fn build(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    let targets = [
-        "test",
-        "--no-run",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--examples",
-    ];
-    running.cargo(&[&targets[..], &EVERYTHING].concat())
+    let tests = ["test", "--no-run", "--lib", "--bins", "--tests"];
+    running.cargo(&[&tests[..], &EVERYTHING].concat())?;
+    // As programs that tests can start; `cargo test --examples` would make test programs of them.
+    running.cargo(&[&["build", "--examples"][..], &EVERYTHING].concat())
 }
 
 fn unit(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
