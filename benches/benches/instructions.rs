@@ -51,9 +51,7 @@ impl Op for Steps {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if Callgrind::is_child() {
-        return arguments
-            .first()
-            .map_or(ExitCode::FAILURE, |name| do_once(name));
+        return arguments.first().map_or(ExitCode::FAILURE, |name| do_once(name));
     }
     // cargo adds `--bench`; a filter meant for criterion is not meant for this.
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
@@ -69,10 +67,7 @@ fn main() -> ExitCode {
 
 /// Does one operation, once before it counts: what is made at first use is not its price.
 fn do_once(name: &str) -> ExitCode {
-    let Some((_, build)) = OPERATIONS
-        .iter()
-        .chain(&CONTROLS)
-        .find(|(known, _)| *known == name)
+    let Some((_, build)) = OPERATIONS.iter().chain(&CONTROLS).find(|(known, _)| *known == name)
     else {
         eprintln!("error: no operation is called {name:?}");
         return ExitCode::FAILURE;
@@ -85,9 +80,7 @@ fn do_once(name: &str) -> ExitCode {
 
 fn count(name: &str) -> Result<u64, Error> {
     let program = std::env::current_exe()?;
-    Ok(Callgrind::program(program)
-        .arguments([name])
-        .count("ops::counted")?)
+    Ok(Callgrind::program(program).arguments([name]).count("ops::counted")?)
 }
 
 /// Whether everything is as it should be.

@@ -8,14 +8,8 @@ fn balanced_request(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("lb/balanced request");
     for endpoints in [100, 10_000] {
         let mut contenders: [(&str, Box<dyn Op>); 3] = [
-            (
-                "terrace-lb",
-                Box::new(Terrace::<Echo>::new(endpoints).expect("distinct names")),
-            ),
-            (
-                "terrace-lb pick",
-                Box::new(TerracePick::new(endpoints).expect("distinct names")),
-            ),
+            ("terrace-lb", Box::new(Terrace::<Echo>::new(endpoints).expect("distinct names"))),
+            ("terrace-lb pick", Box::new(TerracePick::new(endpoints).expect("distinct names"))),
             ("tower::balance", Box::new(Tower::<Echo>::new(endpoints))),
         ];
         for (name, op) in &mut contenders {

@@ -38,11 +38,7 @@ impl Chart {
     /// An empty chart; `unit` stands behind each number.
     #[must_use]
     pub fn new(title: impl Into<String>, unit: &'static str) -> Self {
-        Self {
-            title: title.into(),
-            unit,
-            groups: Vec::new(),
-        }
+        Self { title: title.into(), unit, groups: Vec::new() }
     }
 
     /// Adds a group of bars under a heading. Names that begin with `terrace` are ours and have
@@ -65,11 +61,7 @@ impl Chart {
     /// The chart as SVG, with its provenance below.
     #[must_use]
     pub fn to_svg(&self, provenance: &Provenance) -> String {
-        let highest = self
-            .bars()
-            .map(|bar| bar.high)
-            .fold(0.0, f64::max)
-            .max(f64::MIN_POSITIVE);
+        let highest = self.bars().map(|bar| bar.high).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         let x = |value: f64| LEFT + (RIGHT - LEFT) * value / highest;
         let mut body = String::new();
         let mut y = TOP;
@@ -96,13 +88,7 @@ impl Chart {
                     middle - 4.0,
                 );
                 let label = format!("{} {} ({})", number(bar.median), self.unit, bar.note);
-                text(
-                    &mut body,
-                    x(bar.high.max(bar.median)) + 8.0,
-                    middle + 4.0,
-                    "value",
-                    &label,
-                );
+                text(&mut body, x(bar.high.max(bar.median)) + 8.0, middle + 4.0, "value", &label);
                 y += ROW;
             }
             y += 16.0;
@@ -116,13 +102,7 @@ impl Chart {
         );
         y += 20.0;
         for (name, value) in provenance.facts() {
-            text(
-                &mut body,
-                16.0,
-                y + 6.0,
-                "small",
-                &format!("{name}: {value}"),
-            );
+            text(&mut body, 16.0, y + 6.0, "small", &format!("{name}: {value}"));
             y += 15.0;
         }
         let height = y + 10.0;
@@ -157,26 +137,16 @@ text {{ fill: #222 }} .title {{ font-size: 17px; font-weight: 600 }} .heading {{
 }
 
 fn text(svg: &mut String, x: f64, y: f64, class: &str, content: &str) {
-    let _ = writeln!(
-        svg,
-        r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{}</text>"#,
-        escape(content)
-    );
+    let _ =
+        writeln!(svg, r#"<text class="{class}" x="{x:.1}" y="{y:.1}">{}</text>"#, escape(content));
 }
 
 fn number(value: f64) -> String {
-    if value >= 100.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.1}")
-    }
+    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -185,31 +155,16 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_its_median_and_names_are_escaped() {
-        let ours = Series {
-            name: "terrace <b>".to_owned(),
-            values: vec![10.0, 10.0, 20.0],
-        };
-        let rival = Series {
-            name: "rival".to_owned(),
-            values: vec![40.0, 40.0, 40.0],
-        };
+        let ours = Series { name: "terrace <b>".to_owned(), values: vec![10.0, 10.0, 20.0] };
+        let rival = Series { name: "rival".to_owned(), values: vec![40.0, 40.0, 40.0] };
         let mut chart = Chart::new("a & b", "ns");
         chart.group("100 endpoints", &[ours, rival.clone()], &rival);
         let svg = chart.to_svg(&Provenance::here("x"));
         // 380 wide at 40: the median of 10 is 95 wide.
-        assert!(
-            svg.contains(r#"class="ours" x="210" y="76.0" width="95.0""#),
-            "{svg}"
-        );
-        assert!(
-            svg.contains(r#"class="rival" x="210" y="106.0" width="380.0""#),
-            "{svg}"
-        );
+        assert!(svg.contains(r#"class="ours" x="210" y="76.0" width="95.0""#), "{svg}");
+        assert!(svg.contains(r#"class="rival" x="210" y="106.0" width="380.0""#), "{svg}");
         assert!(svg.contains("a &amp; b") && svg.contains("terrace &lt;b&gt;"));
-        assert!(
-            svg.contains("10.0 ns (0.25×)") && svg.contains("40.0 ns (1.00×)"),
-            "{svg}"
-        );
+        assert!(svg.contains("10.0 ns (0.25×)") && svg.contains("40.0 ns (1.00×)"), "{svg}");
         assert!(svg.contains("command: x"));
     }
 }

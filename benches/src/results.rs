@@ -36,9 +36,7 @@ impl Provenance {
 
     /// The facts, in order.
     pub fn facts(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.facts
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+        self.facts.iter().map(|(name, value)| (*name, value.as_str()))
     }
 }
 
@@ -54,11 +52,7 @@ impl Table {
     /// An empty table with these columns.
     #[must_use]
     pub fn new(provenance: Provenance, head: &[&'static str]) -> Self {
-        Self {
-            provenance,
-            head: head.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { provenance, head: head.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row; short rows are filled with empty cells.
@@ -133,9 +127,7 @@ fn commit() -> String {
 
 fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"));
+    let model = info.lines().find_map(|line| line.strip_prefix("model name"));
     model.map_or("unknown".to_owned(), |model| {
         model.trim_start_matches([' ', '\t', ':']).trim().to_owned()
     })
@@ -151,11 +143,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
     let Ok(output) = Command::new(program).args(arguments).output() else {
         return "unknown".to_owned();
     };
-    let text = if output.stdout.trim_ascii().is_empty() {
-        output.stderr
-    } else {
-        output.stdout
-    };
+    let text = if output.stdout.trim_ascii().is_empty() { output.stderr } else { output.stdout };
     let text = String::from_utf8_lossy(&text);
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
@@ -181,9 +169,6 @@ mod tests {
         ] {
             assert!(csv.contains(wanted), "{wanted}: {csv}");
         }
-        assert!(
-            csv.ends_with("name,ns\n\"a, \"\"b\"\"\",1.5\nshort,\n"),
-            "{csv}"
-        );
+        assert!(csv.ends_with("name,ns\n\"a, \"\"b\"\"\",1.5\nshort,\n"), "{csv}");
     }
 }

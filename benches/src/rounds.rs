@@ -21,10 +21,7 @@ impl Series {
     /// A contender without measurements.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            values: Vec::new(),
-        }
+        Self { name: name.into(), values: Vec::new() }
     }
 
     /// The middle value; 0 without values.
@@ -37,27 +34,15 @@ impl Series {
     #[must_use]
     pub fn spread(&self) -> (f64, f64) {
         let low = self.values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = self
-            .values
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max);
-        if self.values.is_empty() {
-            (0.0, 0.0)
-        } else {
-            (low, high)
-        }
+        let high = self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if self.values.is_empty() { (0.0, 0.0) } else { (low, high) }
     }
 
     /// The median of the ratios to `other`, round by round.
     #[must_use]
     pub fn ratio_to(&self, other: &Self) -> f64 {
-        let ratios: Vec<f64> = self
-            .values
-            .iter()
-            .zip(&other.values)
-            .map(|(ours, theirs)| ours / theirs)
-            .collect();
+        let ratios: Vec<f64> =
+            self.values.iter().zip(&other.values).map(|(ours, theirs)| ours / theirs).collect();
         median(&ratios)
     }
 }
@@ -93,23 +78,16 @@ fn interleave_by(
     rounds: usize,
     slice: Duration,
 ) -> Vec<Series> {
-    let mut series: Vec<Series> = contenders
-        .iter()
-        .map(|(name, _)| Series::new(*name))
-        .collect();
-    let counts: Vec<u64> = contenders
-        .iter_mut()
-        .map(|(_, op)| operations_in(clock, &mut **op, slice))
-        .collect();
+    let mut series: Vec<Series> = contenders.iter().map(|(name, _)| Series::new(*name)).collect();
+    let counts: Vec<u64> =
+        contenders.iter_mut().map(|(_, op)| operations_in(clock, &mut **op, slice)).collect();
     for round in 0..rounds {
         for turn in 0..contenders.len() {
             let at = (round + turn) % contenders.len();
             let began = clock();
             contenders[at].1.repeat(counts[at]);
             let took = clock().saturating_sub(began);
-            series[at]
-                .values
-                .push(took.as_secs_f64() * 1e9 / counts[at] as f64);
+            series[at].values.push(took.as_secs_f64() * 1e9 / counts[at] as f64);
         }
     }
     series
@@ -147,8 +125,7 @@ mod tests {
     impl Op for Work<'_> {
         fn once(&mut self) {
             self.done += 1;
-            self.clock
-                .set(self.clock.get() + Duration::from_nanos(self.cost));
+            self.clock.set(self.clock.get() + Duration::from_nanos(self.cost));
         }
     }
 
@@ -156,11 +133,7 @@ mod tests {
     fn a_contender_with_four_times_the_work_takes_four_times_as_long() {
         // The control of every comparison: the harness tells a slower rival from a faster one.
         let clock = Cell::new(Duration::ZERO);
-        let work = |cost| Work {
-            clock: &clock,
-            cost,
-            done: 0,
-        };
+        let work = |cost| Work { clock: &clock, cost, done: 0 };
         let (mut light, mut heavy) = (work(25), work(100));
         let series = interleave_by(
             &|| clock.get(),
@@ -169,26 +142,15 @@ mod tests {
             Duration::from_micros(50),
         );
         assert!((series[0].median() - 25.0).abs() < 1e-6, "{series:?}");
-        assert!(
-            (series[1].ratio_to(&series[0]) - 4.0).abs() < 1e-6,
-            "{series:?}"
-        );
+        assert!((series[1].ratio_to(&series[0]) - 4.0).abs() < 1e-6, "{series:?}");
         assert_eq!(series[0].values.len(), 11);
         // Each had about the same time, so the lighter one did more.
-        assert!(
-            light.done > 3 * heavy.done,
-            "{} and {}",
-            light.done,
-            heavy.done
-        );
+        assert!(light.done > 3 * heavy.done, "{} and {}", light.done, heavy.done);
     }
 
     #[test]
     fn the_median_ignores_one_bad_round() {
-        let series = Series {
-            name: String::new(),
-            values: vec![10.0, 11.0, 900.0, 9.0, 10.0],
-        };
+        let series = Series { name: String::new(), values: vec![10.0, 11.0, 900.0, 9.0, 10.0] };
         assert!((series.median() - 10.0).abs() < f64::EPSILON);
         assert_eq!(series.spread(), (9.0, 900.0));
         assert!((median(&[1.0, 3.0]) - 2.0).abs() < f64::EPSILON);
@@ -198,14 +160,8 @@ mod tests {
     #[test]
     fn ratios_are_taken_round_by_round() {
         // Both slow down alike: the ratio stays.
-        let ours = Series {
-            name: String::new(),
-            values: vec![1.0, 2.0, 4.0],
-        };
-        let theirs = Series {
-            name: String::new(),
-            values: vec![4.0, 8.0, 16.0],
-        };
+        let ours = Series { name: String::new(), values: vec![1.0, 2.0, 4.0] };
+        let theirs = Series { name: String::new(), values: vec![4.0, 8.0, 16.0] };
         assert!((ours.ratio_to(&theirs) - 0.25).abs() < f64::EPSILON);
     }
 }

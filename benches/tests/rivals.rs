@@ -5,13 +5,7 @@ use terrace_benches::ops::lb::{Counting, Terrace, TerracePick, Tower};
 
 fn seen(endpoints: &[Counting]) -> (u32, usize) {
     let total = endpoints.iter().map(Counting::seen).sum();
-    (
-        total,
-        endpoints
-            .iter()
-            .filter(|endpoint| endpoint.seen() > 0)
-            .count(),
-    )
+    (total, endpoints.iter().filter(|endpoint| endpoint.seen() > 0).count())
 }
 
 #[test]
@@ -37,11 +31,7 @@ fn one_pick_lease_and_release_allocates_nothing() {
         request.once();
         let picked = allocation_counter::measure(|| pick.repeat(1_000));
         let requested = allocation_counter::measure(|| request.repeat(1_000));
-        assert_eq!(
-            (picked.count_total, requested.count_total),
-            (0, 0),
-            "{endpoints} endpoints"
-        );
+        assert_eq!((picked.count_total, requested.count_total), (0, 0), "{endpoints} endpoints");
     }
 }
 

@@ -41,11 +41,7 @@ async fn no_request_is_lost_when_backends_are_killed_behind_the_proxy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_proxy_the_same_storm_loses_requests() {
     // The control: the load client sees what the proxy hides.
-    let storm = Storm {
-        backends: 1,
-        requests: 2_000,
-        ..miniature()
-    };
+    let storm = Storm { backends: 1, requests: 2_000, ..miniature() };
     let aftermath = raise(&storm, Target::Bare).await.unwrap();
     print(&aftermath);
     assert!(aftermath.failed_before_head() > 0);

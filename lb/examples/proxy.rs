@@ -95,17 +95,11 @@ fn prepare(args: &Args) -> Result<(HttpBalance, Driver, TrustedProxies), AnyErro
     let endpoints = args.backend.iter().map(|text| backend(text));
     let endpoints: Vec<Endpoint<Upstream>> = endpoints.collect::<Result<_, _>>()?;
     let networks = args.trusted_proxy.iter().map(|text| parse_network(text));
-    let trusted: TrustedProxies = networks
-        .collect::<Result<Vec<_>, _>>()?
-        .into_iter()
-        .collect();
+    let trusted: TrustedProxies = networks.collect::<Result<Vec<_>, _>>()?.into_iter().collect();
     if args.threads == Some(0) {
         return Err("--threads must be at least 1".into());
     }
-    let mut builder = Balance::builder()
-        .name("proxy")
-        .policy(policy)
-        .endpoints(endpoints);
+    let mut builder = Balance::builder().name("proxy").policy(policy).endpoints(endpoints);
     if let Some(path) = &args.health_path {
         builder = builder.health(HttpCheck::new(path)?, HealthConfig::default());
     }
@@ -123,9 +117,7 @@ fn backend(text: &str) -> Result<Endpoint<Upstream>, AnyError> {
         }
         None => (text, 1),
     };
-    let has_port = address
-        .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     if !has_port {
         return Err(format!("--backend {text:?} is not an address such as 127.0.0.1:8080").into());
     }
@@ -155,11 +147,7 @@ fn run(
         tokio::spawn(driver);
         if let Some(listener) = admin {
             println!("admin on http://{}", listener.local_addr()?);
-            tokio::spawn(serve(
-                listener,
-                admin_service(balance.clone()),
-                stop.clone().wait(),
-            ));
+            tokio::spawn(serve(listener, admin_service(balance.clone()), stop.clone().wait()));
         }
         println!("listening on http://{}", listener.local_addr()?);
         std::io::stdout().flush()?;
@@ -193,10 +181,8 @@ impl Stop {
 
 fn stop_signal() -> Result<Stop, AnyError> {
     let (asked, stop) = watch::channel(false);
-    let (mut terminate, mut interrupt) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

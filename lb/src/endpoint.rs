@@ -44,11 +44,7 @@ impl<S> Endpoint<S> {
         if name.len() > MAX_NAME || name.chars().any(char::is_control) {
             return Err(EndpointError::BadName { name });
         }
-        Ok(Self {
-            name: name.into(),
-            weight: 1,
-            service,
-        })
+        Ok(Self { name: name.into(), weight: 1, service })
     }
 
     /// Sets the weight; 0 drains the endpoint.
@@ -107,9 +103,6 @@ mod tests {
             let error = Endpoint::new(bad, ()).unwrap_err();
             assert!(!error.to_string().contains('\n'), "{error}");
         }
-        assert_eq!(
-            Endpoint::new("127.0.0.1:80", ()).unwrap().name(),
-            "127.0.0.1:80"
-        );
+        assert_eq!(Endpoint::new("127.0.0.1:80", ()).unwrap().name(), "127.0.0.1:80");
     }
 }

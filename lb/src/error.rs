@@ -81,23 +81,12 @@ impl<E> fmt::Display for BalanceError<E> {
         match self {
             Self::NoEndpoints => f.write_str("the balancer has no endpoints"),
             Self::AllUnavailable { down, draining } => {
-                write!(
-                    f,
-                    "no endpoint is available: {down} down, {draining} draining"
-                )
+                write!(f, "no endpoint is available: {down} down, {draining} draining")
             }
             Self::Refused { available } => {
-                write!(
-                    f,
-                    "the policy chose none of {available} available endpoints"
-                )
+                write!(f, "the policy chose none of {available} available endpoints")
             }
-            Self::Endpoint {
-                name,
-                sent,
-                attempts,
-                ..
-            } => {
+            Self::Endpoint { name, sent, attempts, .. } => {
                 let reached = match sent {
                     Sent::No => "before anything was sent",
                     Sent::Maybe => "after the request may have been sent",
@@ -136,10 +125,7 @@ impl fmt::Display for EndpointError {
             Self::EmptyName => f.write_str("an endpoint needs a name"),
             Self::BadName { name } => {
                 let shown: String = name.chars().take(64).collect();
-                write!(
-                    f,
-                    "endpoint name {shown:?} is over 256 bytes or has control characters"
-                )
+                write!(f, "endpoint name {shown:?} is over 256 bytes or has control characters")
             }
         }
     }

@@ -58,14 +58,8 @@ impl Service<String> for Server {
         self.seen.lock().unwrap().push((self.name, request.clone()));
         ready(match self.failure {
             None => Ok(self.name),
-            Some(Sent::No) => Err(Broken {
-                sent: Sent::No,
-                request: Some(request),
-            }),
-            Some(sent @ Sent::Maybe) => Err(Broken {
-                sent,
-                request: None,
-            }),
+            Some(Sent::No) => Err(Broken { sent: Sent::No, request: Some(request) }),
+            Some(sent @ Sent::Maybe) => Err(Broken { sent, request: None }),
         })
     }
 }
@@ -91,37 +85,20 @@ impl Retry<String, Broken> for Reads {
 fn servers(failures: &[Option<Sent>]) -> (Vec<Endpoint<Server>>, Seen) {
     let seen = Seen::default();
     let endpoint = |(name, failure): (&&'static str, &Option<Sent>)| {
-        let server = Server {
-            name,
-            failure: *failure,
-            seen: seen.clone(),
-        };
+        let server = Server { name, failure: *failure, seen: seen.clone() };
         Endpoint::new(*name, server).unwrap()
     };
-    (
-        ["a", "b", "c", "d"]
-            .iter()
-            .zip(failures)
-            .map(endpoint)
-            .collect(),
-        seen,
-    )
+    (["a", "b", "c", "d"].iter().zip(failures).map(endpoint).collect(), seen)
 }
 
 /// Takes the endpoints in turn and retries reads. These tests need no driver.
 fn in_turn(endpoints: Vec<Endpoint<Server>>) -> Balance<Server, String, AtResponse, Reads> {
-    let builder = Balance::builder()
-        .policy(RoundRobin::new())
-        .endpoints(endpoints);
+    let builder = Balance::builder().policy(RoundRobin::new()).endpoints(endpoints);
     builder.retry(Reads).seed(1).build().unwrap().0
 }
 
 fn total_in_flight<S: Clone, Req, C, R>(balance: &Balance<S, Req, C, R>) -> u32 {
-    balance
-        .status()
-        .iter()
-        .map(|endpoint| endpoint.in_flight)
-        .sum()
+    balance.status().iter().map(|endpoint| endpoint.in_flight).sum()
 }
 
 #[test]
@@ -136,23 +113,14 @@ fn a_balancer_is_clone_send_sync_and_always_ready() {
 #[tokio::test]
 async fn an_idempotent_request_is_tried_once_more_elsewhere() {
     let (endpoints, seen) = servers(&[Some(Sent::Maybe), None, None]);
-    assert_eq!(
-        in_turn(endpoints).oneshot("read 1".into()).await.unwrap(),
-        "b"
-    );
-    assert_eq!(
-        *seen.lock().unwrap(),
-        [("a", "read 1".into()), ("b", "read 1".into())]
-    );
+    assert_eq!(in_turn(endpoints).oneshot("read 1".into()).await.unwrap(), "b");
+    assert_eq!(*seen.lock().unwrap(), [("a", "read 1".into()), ("b", "read 1".into())]);
 }
 
 #[tokio::test]
 async fn a_request_that_may_have_been_executed_is_not_sent_again() {
     let (endpoints, seen) = servers(&[Some(Sent::Maybe), None]);
-    let error = in_turn(endpoints)
-        .oneshot("write 1".into())
-        .await
-        .unwrap_err();
+    let error = in_turn(endpoints).oneshot("write 1".into()).await.unwrap_err();
     assert_eq!(error.sent(), Sent::Maybe);
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
@@ -160,59 +128,35 @@ async fn a_request_that_may_have_been_executed_is_not_sent_again() {
 #[tokio::test]
 async fn a_request_that_was_never_sent_goes_elsewhere_whatever_it_is() {
     let (endpoints, seen) = servers(&[Some(Sent::No), None]);
-    assert_eq!(
-        in_turn(endpoints).oneshot("write 1".into()).await.unwrap(),
-        "b"
-    );
+    assert_eq!(in_turn(endpoints).oneshot("write 1".into()).await.unwrap(), "b");
     assert_eq!(seen.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn there_is_no_third_attempt() {
     let (endpoints, seen) = servers(&[Some(Sent::No); 4]);
-    let error = in_turn(endpoints)
-        .oneshot("read 1".into())
-        .await
-        .unwrap_err();
-    let BalanceError::Endpoint {
-        name,
-        attempts: 2,
-        sent: Sent::No,
-        source,
-        ..
-    } = &error
-    else {
+    let error = in_turn(endpoints).oneshot("read 1".into()).await.unwrap_err();
+    let BalanceError::Endpoint { name, attempts: 2, sent: Sent::No, source, .. } = &error else {
         panic!("{error:?}");
     };
     assert_eq!((&**name, source.to_string().as_str()), ("b", "it broke"));
     assert_eq!(seen.lock().unwrap().len(), 2);
-    assert_eq!(
-        error.to_string(),
-        "endpoint b failed before anything was sent (attempt 2)"
-    );
+    assert_eq!(error.to_string(), "endpoint b failed before anything was sent (attempt 2)");
     assert_eq!(error.source().unwrap().to_string(), "it broke");
 }
 
 #[tokio::test]
 async fn the_only_endpoint_is_not_tried_twice() {
     let (endpoints, seen) = servers(&[Some(Sent::No)]);
-    let error = in_turn(endpoints)
-        .oneshot("read 1".into())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, BalanceError::Endpoint { attempts: 1, .. }),
-        "{error:?}"
-    );
+    let error = in_turn(endpoints).oneshot("read 1".into()).await.unwrap_err();
+    assert!(matches!(error, BalanceError::Endpoint { attempts: 1, .. }), "{error:?}");
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
 async fn without_a_retry_every_request_gets_one_attempt() {
     let (endpoints, seen) = servers(&[Some(Sent::No), None]);
-    let builder = Balance::builder()
-        .policy(RoundRobin::new())
-        .endpoints(endpoints);
+    let builder = Balance::builder().policy(RoundRobin::new()).endpoints(endpoints);
     let (balance, _driver) = builder.build().unwrap();
     assert!(balance.oneshot("read 1".to_owned()).await.is_err());
     assert_eq!(seen.lock().unwrap().len(), 1);
@@ -231,10 +175,7 @@ async fn an_empty_balancer_says_so() {
 fn a_name_that_stands_twice_is_an_error_that_names_it() {
     let (mut endpoints, _) = servers(&[None, None]);
     endpoints.push(endpoints[0].clone());
-    let error = Balance::<_, String>::builder()
-        .endpoints(endpoints)
-        .build()
-        .unwrap_err();
+    let error = Balance::<_, String>::builder().endpoints(endpoints).build().unwrap_err();
     assert_eq!(error.to_string(), "endpoint a is listed twice");
 }
 
@@ -242,19 +183,10 @@ fn a_name_that_stands_twice_is_an_error_that_names_it() {
 fn the_same_seed_makes_the_same_picks() {
     let picks = |seed| {
         let (endpoints, _) = servers(&[None; 4]);
-        let builder = Balance::<_, String>::builder()
-            .endpoints(endpoints)
-            .seed(seed);
+        let builder = Balance::<_, String>::builder().endpoints(endpoints).seed(seed);
         let (balance, _driver) = builder.build().unwrap();
         let mut clones = [balance.clone(), balance];
-        let mut pick = |i: usize| {
-            clones[i % 2]
-                .pick(&String::new())
-                .unwrap()
-                .0
-                .name()
-                .to_string()
-        };
+        let mut pick = |i: usize| clones[i % 2].pick(&String::new()).unwrap().0.name().to_string();
         (0..64).map(&mut pick).collect::<Vec<String>>()
     };
     assert_eq!(picks(7), picks(7));
@@ -265,10 +197,7 @@ fn the_same_seed_makes_the_same_picks() {
 fn the_longer_queue_gets_no_more() {
     let service = service_fn(|(): ()| std::future::pending::<Result<(), Infallible>>());
     let endpoints = ["a", "b"].map(|name| Endpoint::new(name, service).unwrap());
-    let builder = Balance::builder()
-        .policy(LeastConn::new())
-        .endpoints(endpoints)
-        .seed(3);
+    let builder = Balance::builder().policy(LeastConn::new()).endpoints(endpoints).seed(3);
     let (mut balance, _driver) = builder.build().unwrap();
     let mut requests: Vec<_> = (0..10).map(|_| task::spawn(balance.call(()))).collect();
     for request in &mut requests {
@@ -303,9 +232,7 @@ fn a_service_that_panics_releases_its_lease() {
     let (mut balance, _driver) = Balance::builder().endpoints(endpoints).build().unwrap();
     let mut request = Box::pin(balance.call(()));
     let poll = std::panic::AssertUnwindSafe(|| {
-        let _ = request
-            .as_mut()
-            .poll(&mut Context::from_waker(std::task::Waker::noop()));
+        let _ = request.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
     });
     std::panic::catch_unwind(poll).unwrap_err();
     assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -325,12 +252,7 @@ where
 {
     let service = service_fn(move |_: Request<()>| ready(Ok::<_, Infallible>(respond())));
     let endpoint = Endpoint::new("a", BoxCloneSyncService::new(service)).unwrap();
-    Balance::builder()
-        .endpoints([endpoint])
-        .http()
-        .build()
-        .unwrap()
-        .0
+    Balance::builder().endpoints([endpoint]).http().build().unwrap().0
 }
 
 #[tokio::test]

@@ -21,18 +21,12 @@ struct Balanced<Req, Res, C> {
 
 impl<Req: 'static, Res: 'static, C: Clone> Balanced<Req, Res, C> {
     fn new(completion: C) -> Self {
-        Self {
-            completion,
-            balance: OnceLock::new(),
-        }
+        Self { completion, balance: OnceLock::new() }
     }
 
     fn in_flight(&self) -> usize {
         let statuses = self.balance.get().map(Balance::status).unwrap_or_default();
-        statuses
-            .iter()
-            .map(|endpoint| endpoint.in_flight as usize)
-            .sum()
+        statuses.iter().map(|endpoint| endpoint.in_flight as usize).sum()
     }
 }
 
@@ -48,11 +42,7 @@ where
         let build = || {
             let endpoints = ["a", "b"].map(|name| Endpoint::new(name, inner.clone()).unwrap());
             let builder = Balance::builder().endpoints(endpoints).seed(1);
-            builder
-                .completion(self.completion.clone())
-                .build()
-                .unwrap()
-                .0
+            builder.completion(self.completion.clone()).build().unwrap().0
         };
         self.balance.get_or_init(build).clone()
     }
@@ -60,20 +50,13 @@ where
 
 #[test]
 fn a_balancer_of_any_service_keeps_the_laws() {
-    Subject::new(
-        "Balance",
-        || Balanced::new(AtResponse),
-        |n| n,
-        |n: &usize| *n,
-    )
-    .in_flight(Balanced::in_flight)
-    .skips_inner()
-    .refuses("an empty name", "name", || Endpoint::new("", ()))
-    .refuses("a name with a line break", "a\\nb", || {
-        Endpoint::new("a\nb", ())
-    })
-    .check()
-    .assert();
+    Subject::new("Balance", || Balanced::new(AtResponse), |n| n, |n: &usize| *n)
+        .in_flight(Balanced::in_flight)
+        .skips_inner()
+        .refuses("an empty name", "name", || Endpoint::new("", ()))
+        .refuses("a name with a line break", "a\\nb", || Endpoint::new("a\nb", ()))
+        .check()
+        .assert();
 }
 
 #[test]

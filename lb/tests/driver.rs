@@ -44,10 +44,7 @@ fn endpoint(name: &'static str) -> Endpoint<Named> {
 }
 
 fn available(balance: &Tested) -> Vec<String> {
-    let statuses = balance
-        .status()
-        .into_iter()
-        .filter(|endpoint| endpoint.available);
+    let statuses = balance.status().into_iter().filter(|endpoint| endpoint.available);
     statuses.map(|endpoint| endpoint.name.to_string()).collect()
 }
 
@@ -87,20 +84,13 @@ impl World {
             }
         });
         let endpoints = endpoints.iter().map(|name| endpoint(name));
-        Balance::builder()
-            .endpoints(endpoints)
-            .health(check, config)
-            .seed(5)
-            .spawn()
-            .unwrap()
+        Balance::builder().endpoints(endpoints).health(check, config).seed(5).spawn().unwrap()
     }
 }
 
 /// Every second, exactly.
 fn each_second() -> HealthConfig {
-    HealthConfig::default()
-        .interval(Duration::from_secs(1))
-        .jitter(0.0)
+    HealthConfig::default().interval(Duration::from_secs(1)).jitter(0.0)
 }
 
 /// Lets the driver do what is due now and publish it.
@@ -169,28 +159,14 @@ async fn when_all_are_down_requests_fail_at_once_and_say_why() {
     let balance = world.balance(&["a"], each_second());
     settle().await;
     let error = balance.oneshot(()).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            BalanceError::AllUnavailable {
-                down: 1,
-                draining: 0
-            }
-        ),
-        "{error:?}"
-    );
-    assert_eq!(
-        error.to_string(),
-        "no endpoint is available: 1 down, 0 draining"
-    );
+    assert!(matches!(error, BalanceError::AllUnavailable { down: 1, draining: 0 }), "{error:?}");
+    assert_eq!(error.to_string(), "no endpoint is available: 1 down, 0 draining");
 }
 
 #[tokio::test(start_paused = true)]
 async fn checks_are_made_once_an_interval_within_the_jitter() {
     let world = World::default();
-    let config = HealthConfig::default()
-        .interval(Duration::from_secs(10))
-        .jitter(0.2);
+    let config = HealthConfig::default().interval(Duration::from_secs(10)).jitter(0.2);
     let _balance = world.balance(&["a"], config);
     sleep(Duration::from_secs(10_000)).await;
     let asked = world.asked.lock().unwrap().clone();
@@ -199,10 +175,7 @@ async fn checks_are_made_once_an_interval_within_the_jitter() {
     let (least, most) = (waits[0], waits[waits.len() - 1]);
     assert!(least >= Duration::from_millis(7_990), "{least:?}");
     assert!(most <= Duration::from_millis(12_010), "{most:?}");
-    assert!(
-        most - least > Duration::from_secs(2),
-        "the jitter varies nothing: {least:?} {most:?}"
-    );
+    assert!(most - least > Duration::from_secs(2), "the jitter varies nothing: {least:?} {most:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,41 +194,23 @@ async fn an_endpoint_that_joins_late_proves_itself_first() {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_by_hand_is_seen_by_the_next_request() {
-    let balance: Tested = Balance::builder()
-        .endpoints([endpoint("a")])
-        .spawn()
-        .unwrap();
+    let balance: Tested = Balance::builder().endpoints([endpoint("a")]).spawn().unwrap();
     let members = balance.members();
     members.add(endpoint("b")).await.unwrap();
     members.weight("a", 0).await.unwrap();
     assert_eq!(balance.clone().oneshot(()).await.unwrap(), "b");
     members.remove("b").await.unwrap();
     let error = balance.clone().oneshot(()).await.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            BalanceError::AllUnavailable {
-                down: 0,
-                draining: 1
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, BalanceError::AllUnavailable { down: 0, draining: 1 }), "{error:?}");
     members.replace([]).await.unwrap();
-    assert!(matches!(
-        balance.clone().oneshot(()).await,
-        Err(BalanceError::NoEndpoints)
-    ));
+    assert!(matches!(balance.clone().oneshot(()).await, Err(BalanceError::NoEndpoints)));
     members.replace([endpoint("c")]).await.unwrap();
     assert_eq!(balance.clone().oneshot(()).await.unwrap(), "c");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_change_that_makes_no_sense_is_refused_with_its_name() {
-    let balance: Tested = Balance::builder()
-        .endpoints([endpoint("a")])
-        .spawn()
-        .unwrap();
+    let balance: Tested = Balance::builder().endpoints([endpoint("a")]).spawn().unwrap();
     let members = balance.members();
     let twice = members.add(endpoint("a")).await.unwrap_err();
     assert_eq!(twice, MembershipError::Duplicate { name: "a".into() });
@@ -266,10 +221,7 @@ async fn a_change_that_makes_no_sense_is_refused_with_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn the_driver_ends_with_the_last_clone() {
-    let (balance, driver) = Tested::builder()
-        .endpoints([endpoint("a")])
-        .build()
-        .unwrap();
+    let (balance, driver) = Tested::builder().endpoints([endpoint("a")]).build().unwrap();
     let driver = tokio::spawn(driver);
     let (clone, members) = (balance.clone(), balance.members());
     drop(balance);
@@ -277,34 +229,22 @@ async fn the_driver_ends_with_the_last_clone() {
     assert!(!driver.is_finished());
     drop(clone);
     driver.await.unwrap();
-    assert_eq!(
-        members.remove("a").await,
-        Err(MembershipError::DriverStopped)
-    );
+    assert_eq!(members.remove("a").await, Err(MembershipError::DriverStopped));
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_its_driver_a_balancer_answers_as_it_was_built() {
-    let (balance, driver) = Tested::builder()
-        .endpoints([endpoint("a")])
-        .build()
-        .unwrap();
+    let (balance, driver) = Tested::builder().endpoints([endpoint("a")]).build().unwrap();
     drop(driver);
     assert_eq!(balance.clone().oneshot(()).await.unwrap(), "a");
-    assert_eq!(
-        balance.members().remove("a").await,
-        Err(MembershipError::DriverStopped)
-    );
+    assert_eq!(balance.members().remove("a").await, Err(MembershipError::DriverStopped));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_channel_is_a_source_and_its_end_keeps_the_members() {
     let (changes, source) = mpsc::channel(4);
     let balance: Tested = Balance::builder().discover(source).spawn().unwrap();
-    changes
-        .send(Change::Replace(vec![endpoint("a"), endpoint("b")]))
-        .await
-        .unwrap();
+    changes.send(Change::Replace(vec![endpoint("a"), endpoint("b")])).await.unwrap();
     changes.send(Change::Remove("nobody".into())).await.unwrap();
     changes.send(Change::Remove("a".into())).await.unwrap();
     drop(changes);
@@ -331,9 +271,7 @@ impl Discover<Named> for Flaky {
 #[tokio::test(start_paused = true)]
 async fn a_source_that_fails_is_left_alone_longer_and_longer_and_the_members_stay() {
     let asked = Arc::new(AtomicUsize::new(0));
-    let source = Flaky {
-        asked: asked.clone(),
-    };
+    let source = Flaky { asked: asked.clone() };
     let balance: Tested = Balance::builder().discover(source).seed(1).spawn().unwrap();
     sleep(Duration::from_secs(1)).await;
     let first_second = asked.load(Ordering::SeqCst);
@@ -363,9 +301,7 @@ impl Policy<()> for Fragile {
 #[tokio::test(start_paused = true)]
 async fn a_policy_that_panics_leaves_the_last_snapshot() {
     let policy = Fragile::default();
-    let builder = Balance::builder()
-        .policy(policy.clone())
-        .endpoints([endpoint("a")]);
+    let builder = Balance::builder().policy(policy.clone()).endpoints([endpoint("a")]);
     let balance: Tested = builder.spawn().unwrap();
     settle().await;
     policy.broken.store(true, Ordering::SeqCst);
@@ -374,19 +310,13 @@ async fn a_policy_that_panics_leaves_the_last_snapshot() {
     assert_eq!(available(&balance), ["a"]);
     policy.broken.store(false, Ordering::SeqCst);
     balance.members().add(endpoint("c")).await.unwrap();
-    assert_eq!(
-        available(&balance),
-        ["a", "b", "c"],
-        "the driver has survived"
-    );
+    assert_eq!(available(&balance), ["a", "b", "c"], "the driver has survived");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_storm_of_changes_is_published_together() {
     let policy = Fragile::default();
-    let builder = Balance::builder()
-        .policy(policy.clone())
-        .endpoints([endpoint("a")]);
+    let builder = Balance::builder().policy(policy.clone()).endpoints([endpoint("a")]);
     let balance: Tested = builder.spawn().unwrap();
     settle().await;
     let before = policy.built.load(Ordering::SeqCst);
@@ -408,8 +338,5 @@ fn a_bad_health_setting_is_an_error_at_build() {
     let config = HealthConfig::default().interval(Duration::ZERO);
     let error = Tested::builder().health(check, config).build().unwrap_err();
     assert!(matches!(error, BuildError::Health(_)));
-    assert_eq!(
-        error.to_string(),
-        "health check interval is 0ns, must be 1 ms to a day"
-    );
+    assert_eq!(error.to_string(), "health check interval is 0ns, must be 1 ms to a day");
 }

@@ -22,15 +22,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 async fn start(arguments: &[&str]) -> (Process, SocketAddr) {
     let launch = Process::cargo_example("proxy").unwrap();
-    let proxy = launch
-        .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .spawn()
-        .unwrap();
-    let line = proxy
-        .wait_for_line("listening on http://", PATIENCE)
-        .await
-        .unwrap();
+    let proxy = launch.args(["--listen", "127.0.0.1:0"]).args(arguments).spawn().unwrap();
+    let line = proxy.wait_for_line("listening on http://", PATIENCE).await.unwrap();
     let address = line.rsplit('/').next().unwrap().parse().unwrap();
     (proxy, address)
 }
@@ -44,22 +37,13 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
         ("L B --nonsense", "unexpected argument '--nonsense' found"),
         ("L B extra", "unexpected argument 'extra' found"),
         ("B", "--listen <ADDR>"),
-        (
-            "B --listen nowhere",
-            "invalid value 'nowhere' for '--listen <ADDR>'",
-        ),
-        (
-            "B --listen 127.0.0.1:99999",
-            "invalid value '127.0.0.1:99999'",
-        ),
+        ("B --listen nowhere", "invalid value 'nowhere' for '--listen <ADDR>'"),
+        ("B --listen 127.0.0.1:99999", "invalid value '127.0.0.1:99999'"),
         ("B --listen TAKEN", "--listen: cannot listen on"),
         ("L B --admin TAKEN", "--admin: cannot listen on"),
         ("L", "--backend <ADDR[@WEIGHT]>"),
         ("L --backend 127.0.0.1", "\"127.0.0.1\" is not an address"),
-        (
-            "L --backend 127.0.0.1:x",
-            "\"127.0.0.1:x\" is not an address",
-        ),
+        ("L --backend 127.0.0.1:x", "\"127.0.0.1:x\" is not an address"),
         ("L --backend :80", "\":80\" is not an address"),
         ("L --backend u@h:80@1", "\"u@h:80\" is not an address"),
         ("L --backend 127.0.0.1:9@many", "weight"),
@@ -68,10 +52,7 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
         ("L B --backend 127.0.0.1:9@2", "listed twice"),
         ("L B --policy best", "unknown policy \"best\""),
         ("L B --health-path healthz", "\"healthz\" is not a path"),
-        (
-            "L B --trusted-proxy 10.0.0.0/99",
-            "`10.0.0.0/99` is not a network",
-        ),
+        ("L B --trusted-proxy 10.0.0.0/99", "`10.0.0.0/99` is not a network"),
         ("L B --threads 0", "--threads must be at least 1"),
         ("L B --threads many", "invalid value 'many'"),
     ];
@@ -82,11 +63,7 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
             "TAKEN" => vec![taken.as_str()],
             other => vec![other],
         });
-        let process = Process::cargo_example("proxy")
-            .unwrap()
-            .args(arguments)
-            .spawn()
-            .unwrap();
+        let process = Process::cargo_example("proxy").unwrap().args(arguments).spawn().unwrap();
         let is_error = |source, line: &str| source == Source::Stderr && line.starts_with("error: ");
         let said = process.wait_for(Mark::default(), PATIENCE, "an error", is_error);
         let said = said.await.unwrap();
@@ -100,11 +77,7 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
 #[tokio::test]
 async fn a_list_of_draining_backends_is_503() {
     let (proxy, address) = start(&["--backend", "127.0.0.1:9@0", "--threads", "2"]).await;
-    let answer = raw(
-        address,
-        b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-    )
-    .await;
+    let answer = raw(address, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await;
     assert_eq!(status_of(&answer), 503);
     assert!(proxy.is_running());
 }
@@ -112,10 +85,7 @@ async fn a_list_of_draining_backends_is_503() {
 /// The most memory that the process has used so far, in bytes.
 fn peak(process: &Process) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }
@@ -137,11 +107,8 @@ fn made(
 
 #[tokio::test]
 async fn bodies_of_any_size_cross_both_ways_in_flat_memory() {
-    let backends = [
-        Backend::http1(echo).await,
-        Backend::http1(echo).await,
-        Backend::http1(echo).await,
-    ];
+    let backends =
+        [Backend::http1(echo).await, Backend::http1(echo).await, Backend::http1(echo).await];
     let addresses: Vec<String> = backends.iter().map(|b| b.address.to_string()).collect();
     let (proxy, address) = start(&[
         "--backend",
@@ -159,10 +126,7 @@ async fn bodies_of_any_size_cross_both_ways_in_flat_memory() {
     for size in [0, 1, MIB, 64 * MIB] {
         for mut client in [Client::http1(address).await, Client::http2(address).await] {
             let request = Request::post("/").header("content-length", size);
-            let response = client
-                .send(request.body(made(size)).unwrap())
-                .await
-                .unwrap();
+            let response = client.send(request.body(made(size)).unwrap()).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK);
             let mut body = response.into_body();
             let mut received = 0;
@@ -173,10 +137,7 @@ async fn bodies_of_any_size_cross_both_ways_in_flat_memory() {
                     // Compared against the pattern wherever the frames were cut.
                     let at = received % CHUNK;
                     let fits = rest.len().min(CHUNK - at);
-                    assert!(
-                        rest[..fits] == chunk[at..at + fits],
-                        "differs at {received}"
-                    );
+                    assert!(rest[..fits] == chunk[at..at + fits], "differs at {received}");
                     received += fits;
                     rest = &rest[fits..];
                 }
@@ -204,17 +165,11 @@ async fn admin_tells_the_state_and_sigterm_drains() {
     .await;
     let name = backend.address.to_string();
     let (proxy, address) = start(&["--backend", &name, "--admin", "127.0.0.1:0"]).await;
-    let line = proxy
-        .wait_for_line("admin on http://", PATIENCE)
-        .await
-        .unwrap();
+    let line = proxy.wait_for_line("admin on http://", PATIENCE).await.unwrap();
     let admin: SocketAddr = line.rsplit('/').next().unwrap().parse().unwrap();
 
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     until("the request is in flight", || backend.connections() == 1).await;
     let get = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let state = String::from_utf8(raw(admin, get).await).unwrap();
@@ -232,12 +187,7 @@ async fn admin_tells_the_state_and_sigterm_drains() {
     soon(refused).await;
     release.send(true).unwrap();
     let mut answer = Vec::new();
-    soon(tokio::io::AsyncReadExt::read_to_end(
-        &mut stream,
-        &mut answer,
-    ))
-    .await
-    .unwrap();
+    soon(tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer)).await.unwrap();
     assert_eq!(status_of(&answer), 200);
     assert!(answer.ends_with(b"late"));
     assert_eq!(proxy.wait(PATIENCE).await.unwrap().code(), Some(0));

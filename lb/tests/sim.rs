@@ -59,10 +59,7 @@ async fn p99(policy: impl Policy<Work>, slow: usize, slowness: f64, seed: u64) -
         slowness: if i < slow { slowness } else { 1.0 },
     };
     let endpoints = (0..SERVERS).map(|i| Endpoint::new(format!("s{i}"), server(i)).unwrap());
-    let builder = Balance::builder()
-        .policy(policy)
-        .endpoints(endpoints)
-        .seed(seed);
+    let builder = Balance::builder().policy(policy).endpoints(endpoints).seed(seed);
     let (balance, _driver) = builder.build().unwrap();
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut exponential = |mean: f64| -(1.0 - chance.f64()).ln() * mean;
@@ -85,25 +82,15 @@ async fn p99(policy: impl Policy<Work>, slow: usize, slowness: f64, seed: u64) -
         latencies.push(request.await.unwrap());
     }
     latencies.sort();
-    let in_flight: u32 = balance
-        .status()
-        .iter()
-        .map(|endpoint| endpoint.in_flight)
-        .sum();
+    let in_flight: u32 = balance.status().iter().map(|endpoint| endpoint.in_flight).sum();
     assert_eq!(in_flight, 0, "every lease was released");
     latencies[latencies.len() * 99 / 100].as_secs_f64() * 1_000.0
 }
 
 #[tokio::test(start_paused = true)]
 async fn equal_servers_are_shared_nearly_as_well_by_two_looks_as_by_a_full_scan() {
-    let (full, two) = (
-        p99(LeastConn::new(), 0, 1.0, 42).await,
-        p99(P2c::new(), 0, 1.0, 42).await,
-    );
-    assert!(
-        two <= full * 1.10,
-        "p2c {two:.1} ms, least-conn {full:.1} ms"
-    );
+    let (full, two) = (p99(LeastConn::new(), 0, 1.0, 42).await, p99(P2c::new(), 0, 1.0, 42).await);
+    assert!(two <= full * 1.10, "p2c {two:.1} ms, least-conn {full:.1} ms");
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,16 +101,10 @@ async fn slow_servers_drown_round_robin_and_not_p2c() {
     let turns = p99(RoundRobin::new(), 2, 5.0, 42).await;
     let two = p99(P2c::new(), 2, 5.0, 42).await;
     assert!(two < 150.0, "p2c {two:.1} ms");
-    assert!(
-        turns > 5.0 * two,
-        "round-robin {turns:.1} ms, p2c {two:.1} ms"
-    );
+    assert!(turns > 5.0 * two, "round-robin {turns:.1} ms, p2c {two:.1} ms");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_seed_gives_the_same_figure() {
-    assert_eq!(
-        p99(P2c::new(), 2, 5.0, 7).await,
-        p99(P2c::new(), 2, 5.0, 7).await
-    );
+    assert_eq!(p99(P2c::new(), 2, 5.0, 7).await, p99(P2c::new(), 2, 5.0, 7).await);
 }

@@ -22,13 +22,8 @@ struct Arguments {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
-    let mut arguments = Arguments {
-        target: None,
-        rate: 2_000,
-        total: 10_000,
-        path: "/".into(),
-        fresh: false,
-    };
+    let mut arguments =
+        Arguments { target: None, rate: 2_000, total: 10_000, path: "/".into(), fresh: false };
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         let bad = |value: &str| format!("{word}: {value:?} is no number");
@@ -48,9 +43,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
             }
             "--fresh" => arguments.fresh = true,
             _ => {
-                let target = word
-                    .parse()
-                    .map_err(|_| format!("{word:?} is neither flag nor address"))?;
+                let target =
+                    word.parse().map_err(|_| format!("{word:?} is neither flag nor address"))?;
                 arguments.target = Some(target);
             }
         }
@@ -68,11 +62,8 @@ async fn run(arguments: Arguments) -> std::io::Result<()> {
             own.insert(backend).addr()
         }
     };
-    let connections = if arguments.fresh {
-        Connections::PerRequest
-    } else {
-        Connections::KeepAlive
-    };
+    let connections =
+        if arguments.fresh { Connections::PerRequest } else { Connections::KeepAlive };
     let report = OpenLoop::new(target)
         .rate(arguments.rate)
         .total(arguments.total)
@@ -92,9 +83,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(run(arguments))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -82,10 +82,7 @@ mod tests {
     fn one_allocation_too_many_is_reported_with_its_bytes() {
         let panic = catch_unwind(|| assert_allocations(1, || (Box::new(1_u64), Box::new(2_u64))));
         let message = panic.unwrap_err().downcast::<String>().unwrap();
-        assert_eq!(
-            *message,
-            "allocated 2 time(s), 16 bytes; at most 1 time(s) expected"
-        );
+        assert_eq!(*message, "allocated 2 time(s), 16 bytes; at most 1 time(s) expected");
     }
 
     #[test]

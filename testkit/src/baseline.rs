@@ -131,9 +131,7 @@ impl Baseline {
         for (rustc, table) in object(value, "the file")? {
             let mut counts = BTreeMap::new();
             for (name, count) in object(table, &rustc)? {
-                let count = count
-                    .as_u64()
-                    .ok_or_else(|| invalid(format!("{rustc}: {name}")))?;
+                let count = count.as_u64().ok_or_else(|| invalid(format!("{rustc}: {name}")))?;
                 counts.insert(name, count);
             }
             tables.insert(rustc, counts);
@@ -170,9 +168,7 @@ impl Baseline {
             .tables
             .iter()
             .map(|(rustc, counts)| {
-                let counts = counts
-                    .iter()
-                    .map(|(name, count)| (name.clone(), (*count).into()));
+                let counts = counts.iter().map(|(name, count)| (name.clone(), (*count).into()));
                 (rustc.clone(), Value::Object(counts.collect()))
             })
             .collect();
@@ -181,10 +177,7 @@ impl Baseline {
 
     /// Sets the count of a name for a compiler.
     pub fn record(&mut self, rustc: &str, name: &str, count: u64) {
-        self.tables
-            .entry(rustc.into())
-            .or_default()
-            .insert(name.into(), count);
+        self.tables.entry(rustc.into()).or_default().insert(name.into(), count);
     }
 
     /// The count of a name for a compiler.
@@ -219,16 +212,10 @@ impl Baseline {
 /// If `rustc` (or what the variable `RUSTC` names) does not run.
 pub fn rustc_version() -> io::Result<String> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = std::process::Command::new(rustc)
-        .arg("--version")
-        .output()?;
+    let output = std::process::Command::new(rustc).arg("--version").output()?;
     let line = String::from_utf8_lossy(&output.stdout);
     // Without the commit: "rustc 1.95.0".
-    Ok(line
-        .split_whitespace()
-        .take(2)
-        .collect::<Vec<_>>()
-        .join(" "))
+    Ok(line.split_whitespace().take(2).collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -255,10 +242,7 @@ mod tests {
     #[test]
     fn extreme_counts_compare_without_overflow() {
         let compare = |old, new| baseline(old).compare("rustc 1.95.0", "pick", new);
-        assert!(matches!(
-            compare(u64::MAX, u64::MAX),
-            Comparison::Within { .. }
-        ));
+        assert!(matches!(compare(u64::MAX, u64::MAX), Comparison::Within { .. }));
         assert!(matches!(compare(0, 1), Comparison::Worse { .. }));
         assert!(matches!(compare(0, 0), Comparison::Within { .. }));
         assert!(!compare(0, 1).to_string().is_empty());
@@ -284,12 +268,9 @@ mod tests {
 
     #[test]
     fn a_file_of_another_shape_is_refused_with_the_place() {
-        for (json, place) in [
-            ("", "EOF"),
-            ("[]", "the file"),
-            (r#"{"r": 1}"#, "r "),
-            (r#"{"r":{"n":-1}}"#, "r: n"),
-        ] {
+        for (json, place) in
+            [("", "EOF"), ("[]", "the file"), (r#"{"r": 1}"#, "r "), (r#"{"r":{"n":-1}}"#, "r: n")]
+        {
             let error = Baseline::parse(json).unwrap_err().to_string();
             assert!(error.contains(place), "{json}: {error}");
         }

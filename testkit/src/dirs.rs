@@ -69,11 +69,7 @@ pub fn base() -> PathBuf {
     let open_to_all = temp.ancestors().all(|dir| {
         fs::metadata(dir).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
     });
-    if open_to_all || !rustix::process::geteuid().is_root() {
-        temp
-    } else {
-        PathBuf::from("/tmp")
-    }
+    if open_to_all || !rustix::process::geteuid().is_root() { temp } else { PathBuf::from("/tmp") }
 }
 
 /// Copies a directory tree, all of it owned by `owner` afterwards.

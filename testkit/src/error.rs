@@ -61,12 +61,7 @@ pub struct FaultError {
 
 impl FaultError {
     pub(crate) fn new(server: &str, fault: &'static str, source: impl Into<Cause>) -> Self {
-        FaultError {
-            server: server.to_owned(),
-            fault,
-            source: source.into(),
-            log: None,
-        }
+        FaultError { server: server.to_owned(), fault, source: source.into(), log: None }
     }
 
     pub(crate) fn with_log(mut self, log: Option<String>) -> Self {
@@ -108,10 +103,7 @@ pub struct ConnectError {
 
 impl ConnectError {
     pub(crate) fn new(server: &str, source: impl Into<Cause>) -> Self {
-        ConnectError {
-            server: server.to_owned(),
-            source: source.into(),
-        }
+        ConnectError { server: server.to_owned(), source: source.into() }
     }
 }
 

@@ -78,10 +78,7 @@ impl Port {
         let lock = UnixDatagram::bind_addr(&name).ok()?;
         // Somebody who knows nothing of the lock may listen there.
         TcpListener::bind((Ipv4Addr::LOCALHOST, number)).ok()?;
-        Some(Port {
-            number,
-            _lock: lock,
-        })
+        Some(Port { number, _lock: lock })
     }
 
     /// The port's number.

@@ -44,10 +44,7 @@ struct Samples(Mutex<Vec<f64>>);
 
 impl HistogramFn for Samples {
     fn record(&self, value: f64) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(value);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(value);
     }
 }
 
@@ -87,11 +84,7 @@ impl MetricsRecorder {
             _ => 0,
         };
         let series = self.lock();
-        series
-            .iter()
-            .filter(|((n, _), _)| n == name)
-            .map(|(_, found)| value(found))
-            .sum()
+        series.iter().filter(|((n, _), _)| n == name).map(|(_, found)| value(found)).sum()
     }
 
     /// The value of a gauge; None if it was never touched with exactly these labels.
@@ -107,11 +100,9 @@ impl MetricsRecorder {
     #[must_use]
     pub fn histogram(&self, name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
         match self.get(name, labels) {
-            Some(Value::Histogram(samples)) => samples
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone(),
+            Some(Value::Histogram(samples)) => {
+                samples.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+            }
             _ => Vec::new(),
         }
     }
@@ -151,11 +142,7 @@ impl MetricsRecorder {
     #[track_caller]
     pub fn assert_labels(&self, allowed: &[(&str, &[&str])]) {
         let found = self.unbounded_labels(allowed);
-        assert!(
-            found.is_empty(),
-            "labels outside the closed sets:\n  {}",
-            found.join("\n  ")
-        );
+        assert!(found.is_empty(), "labels outside the closed sets:\n  {}", found.join("\n  "));
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Labels), Value>> {
@@ -163,16 +150,12 @@ impl MetricsRecorder {
     }
 
     fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<Value> {
-        let labels = labels
-            .iter()
-            .map(|(label, value)| ((*label).into(), (*value).into()));
+        let labels = labels.iter().map(|(label, value)| ((*label).into(), (*value).into()));
         self.lock().get(&(name.to_owned(), sorted(labels))).cloned()
     }
 
     fn register(&self, key: &Key, new: impl FnOnce() -> Value) -> Value {
-        let labels = key
-            .labels()
-            .map(|label| (label.key().into(), label.value().into()));
+        let labels = key.labels().map(|label| (label.key().into(), label.value().into()));
         let id = (key.name().to_owned(), sorted(labels));
         self.lock().entry(id).or_insert_with(new).clone()
     }
@@ -257,9 +240,7 @@ mod tests {
     fn recorders_of_two_threads_do_not_see_each_other() {
         let here = MetricsRecorder::new();
         let _guard = here.install();
-        std::thread::spawn(|| metrics::counter!("c").increment(1))
-            .join()
-            .unwrap();
+        std::thread::spawn(|| metrics::counter!("c").increment(1)).join().unwrap();
         assert_eq!(here.counter_sum("c"), 0);
     }
 }

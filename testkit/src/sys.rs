@@ -20,9 +20,7 @@ pub(crate) fn signal_when_parent_dies(command: &mut Command, signal: Signal) {
         set_parent_process_death_signal(Some(signal))?;
         // The parent may have died between `fork` and the line above: then no signal ever comes.
         if getppid() != Some(parent) {
-            return Err(io::Error::from_raw_os_error(
-                rustix::io::Errno::SRCH.raw_os_error(),
-            ));
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::SRCH.raw_os_error()));
         }
         Ok(())
     };

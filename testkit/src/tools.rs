@@ -11,14 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Directories that hold servers but are missing from an ordinary user's `PATH`.
-const SYSTEM_DIRS: [&str; 6] = [
-    "/usr/local/sbin",
-    "/usr/local/bin",
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-];
+const SYSTEM_DIRS: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Directories that hold one directory a PostgreSQL version (Debian) or end in it (Fedora).
 const POSTGRES_DIRS: [&str; 3] = ["/usr/lib/postgresql", "/usr", "/usr/local"];
@@ -171,9 +165,7 @@ fn required(var: impl Fn(&str) -> Option<OsString>) -> bool {
 }
 
 fn missing(tool: &Tool) -> String {
-    let Tool {
-        name, apt_package, ..
-    } = tool;
+    let Tool { name, apt_package, .. } = tool;
     format!("{name} is not installed (`apt-get install {apt_package}`)")
 }
 
@@ -208,8 +200,7 @@ fn postgres_versions(parents: &[&Path]) -> Vec<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]
@@ -256,10 +247,7 @@ mod tests {
 
     #[test]
     fn control_an_installed_tool_is_neither() {
-        let shell = Tool {
-            binaries: &["sh"],
-            ..NOT_INSTALLED
-        };
+        let shell = Tool { binaries: &["sh"], ..NOT_INSTALLED };
         let mut skips = Vec::new();
         assert!(require(&shell, true, &mut skips).is_some());
         assert!(skips.is_empty());

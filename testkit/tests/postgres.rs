@@ -31,9 +31,8 @@ async fn count(client: &Client) -> i64 {
 #[tokio::test]
 async fn it_answers_on_its_url_and_does_not_run_as_root() {
     let Some(server) = start().await else { return };
-    let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls)
-        .await
-        .unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
     let driver = tokio::spawn(connection);
     client.batch_execute("SELECT 1").await.unwrap();
     drop(client);
@@ -58,14 +57,8 @@ async fn databases_of_one_server_are_apart() {
 async fn a_killed_server_refuses_and_recovers_what_was_committed() {
     let Some(server) = start().await else { return };
     let client = client_with_table(&server).await;
-    client
-        .batch_execute("INSERT INTO t VALUES (1)")
-        .await
-        .unwrap();
-    client
-        .batch_execute("BEGIN; INSERT INTO t VALUES (2)")
-        .await
-        .unwrap();
+    client.batch_execute("INSERT INTO t VALUES (1)").await.unwrap();
+    client.batch_execute("BEGIN; INSERT INTO t VALUES (2)").await.unwrap();
     let below = descendants(server.pid().unwrap());
     assert!(below.len() > 3, "{below:?}");
 
@@ -150,9 +143,7 @@ async fn a_dropped_server_leaves_no_process_no_directory_and_no_shared_memory() 
 
 fn shared_memory_exists(id: &str) -> bool {
     let segments = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
-    segments
-        .lines()
-        .any(|line| line.split_whitespace().nth(1) == Some(id))
+    segments.lines().any(|line| line.split_whitespace().nth(1) == Some(id))
 }
 
 #[tokio::test]

@@ -16,10 +16,7 @@ async fn start(replicas: usize) -> Option<PostgresCluster> {
     tools::require_or_skip("postgres")?;
     let cluster = PostgresCluster::start(replicas).await.unwrap();
     let client = cluster.primary().connect().await.unwrap();
-    client
-        .batch_execute("CREATE TABLE t (id int)")
-        .await
-        .unwrap();
+    client.batch_execute("CREATE TABLE t (id int)").await.unwrap();
     cluster.catch_up().await.unwrap();
     Some(cluster)
 }
@@ -38,9 +35,7 @@ async fn ids(server: &Postgres) -> Vec<i32> {
 
 async fn has_received(replica: &Postgres, primary: &Postgres) {
     let client = primary.connect().await.unwrap();
-    let lsn = client
-        .query_one("SELECT pg_current_wal_lsn()::text", &[])
-        .await;
+    let lsn = client.query_one("SELECT pg_current_wal_lsn()::text", &[]).await;
     let lsn: String = lsn.unwrap().get(0);
     let client = replica.connect().await.unwrap();
     let sql = format!("SELECT pg_last_wal_receive_lsn() >= '{lsn}'::pg_lsn");
@@ -50,11 +45,7 @@ async fn has_received(replica: &Postgres, primary: &Postgres) {
         if row.get::<_, Option<bool>>(0) == Some(true) {
             return;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{} never received it",
-            replica.name()
-        );
+        assert!(Instant::now() < deadline, "{} never received it", replica.name());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -82,11 +73,7 @@ async fn a_replica_with_paused_replay_lags_until_it_is_resumed() {
     replica.pause_replay().await.unwrap();
     insert(primary, 1).await.unwrap();
     has_received(replica, primary).await;
-    assert!(
-        timeout(SHORT, replica.catch_up_with(primary))
-            .await
-            .is_err()
-    );
+    assert!(timeout(SHORT, replica.catch_up_with(primary)).await.is_err());
     assert!(ids(replica).await.is_empty());
 
     replica.resume_replay().await.unwrap();
@@ -104,11 +91,7 @@ async fn a_replica_with_an_apply_delay_lags_until_it_is_ended() {
     replica.apply_delay(hour).await.unwrap();
     insert(primary, 1).await.unwrap();
     has_received(replica, primary).await;
-    assert!(
-        timeout(SHORT, replica.catch_up_with(primary))
-            .await
-            .is_err()
-    );
+    assert!(timeout(SHORT, replica.catch_up_with(primary)).await.is_err());
     assert!(ids(replica).await.is_empty());
 
     replica.apply_delay(Duration::ZERO).await.unwrap();
@@ -186,10 +169,7 @@ async fn the_most_advanced_replica_has_every_acknowledged_row_and_the_other_foll
     timeout(LONG, insert(promoted, 2)).await.unwrap().unwrap();
     other.catch_up_with(promoted).await.unwrap();
     assert_eq!(ids(other).await, [1, 2]);
-    assert_eq!(
-        other.timeline().await.unwrap(),
-        promoted.timeline().await.unwrap()
-    );
+    assert_eq!(other.timeline().await.unwrap(), promoted.timeline().await.unwrap());
 }
 
 #[tokio::test]
@@ -294,9 +274,7 @@ async fn a_dropped_cluster_leaves_nothing_even_with_nodes_frozen_and_killed() {
         return;
     };
     let pids = cluster.nodes().iter().filter_map(Postgres::pid);
-    let pids: Vec<u32> = pids
-        .flat_map(|pid| [vec![pid], descendants(pid)].concat())
-        .collect();
+    let pids: Vec<u32> = pids.flat_map(|pid| [vec![pid], descendants(pid)].concat()).collect();
     let dirs: Vec<_> = cluster.nodes().iter().map(Postgres::data_dir).collect();
     assert!(pids.len() > 12, "{pids:?}");
     cluster.nodes()[1].stop().await.unwrap();

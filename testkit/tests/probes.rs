@@ -28,11 +28,7 @@ async fn under(fault: Fault, limit: Duration) -> Report {
 async fn outcome(fault: Fault, limit: Duration) -> Outcome {
     let report = under(fault, limit).await;
     let first = report.records()[0].outcome;
-    assert_eq!(
-        report.count(|outcome| outcome == first),
-        REQUESTS,
-        "{report}"
-    );
+    assert_eq!(report.count(|outcome| outcome == first), REQUESTS, "{report}");
     first
 }
 
@@ -41,10 +37,7 @@ const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn without_a_fault_everything_is_answered() {
-    assert_eq!(
-        outcome(Fault::Pass, LONG).await,
-        Outcome::Answered { status: 200 }
-    );
+    assert_eq!(outcome(Fault::Pass, LONG).await, Outcome::Answered { status: 200 });
 }
 
 #[tokio::test]
@@ -64,14 +57,8 @@ async fn a_reset_is_a_cut_before_the_head() {
 
 #[tokio::test]
 async fn a_black_hole_and_a_half_open_server_time_out() {
-    assert_eq!(
-        outcome(Fault::BlackHole, SHORT).await,
-        Outcome::TimedOut { head: None }
-    );
-    assert_eq!(
-        outcome(Fault::HalfOpen, SHORT).await,
-        Outcome::TimedOut { head: None }
-    );
+    assert_eq!(outcome(Fault::BlackHole, SHORT).await, Outcome::TimedOut { head: None });
+    assert_eq!(outcome(Fault::HalfOpen, SHORT).await, Outcome::TimedOut { head: None });
 }
 
 #[tokio::test]
@@ -82,10 +69,7 @@ async fn garbage_is_malformed() {
 
 #[tokio::test]
 async fn a_cut_shows_where_it_happened() {
-    assert_eq!(
-        outcome(Fault::CutAfter(0), LONG).await,
-        Outcome::CutBeforeHead
-    );
+    assert_eq!(outcome(Fault::CutAfter(0), LONG).await, Outcome::CutBeforeHead);
     assert_eq!(outcome(Fault::CutAfter(10), LONG).await, Outcome::CutInHead);
     let in_body = outcome(Fault::CutAfter(5_000), LONG).await;
     assert_eq!(in_body, Outcome::CutAfterHead { status: 200 });
@@ -97,13 +81,7 @@ async fn a_delay_shows_in_every_latency() {
     let report = under(Fault::Delay(delay), LONG).await;
     assert_eq!(report.answered_with(200), REQUESTS, "{report}");
     // Once for the request, once for the answer.
-    assert!(
-        report
-            .records()
-            .iter()
-            .all(|record| record.latency() >= 2 * delay),
-        "{report}"
-    );
+    assert!(report.records().iter().all(|record| record.latency() >= 2 * delay), "{report}");
 }
 
 #[tokio::test]
@@ -112,9 +90,6 @@ async fn a_throttle_lengthens_the_body() {
     assert_eq!(report.answered_with(200), REQUESTS, "{report}");
     for record in report.records() {
         let body = record.ended - record.head.unwrap();
-        assert!(
-            body >= Duration::from_millis(100),
-            "{body:?} for 10,000 bytes at 50,000 a second"
-        );
+        assert!(body >= Duration::from_millis(100), "{body:?} for 10,000 bytes at 50,000 a second");
     }
 }

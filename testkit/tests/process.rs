@@ -48,22 +48,15 @@ async fn a_line_is_found_whether_it_comes_before_or_after_the_wait() {
     assert_eq!(child.wait_for_line("sec", LONG).await.unwrap(), "second");
     assert_eq!(child.wait_for_line("fir", LONG).await.unwrap(), "first");
     let stderr = |source, _: &str| source == Source::Stderr;
-    let line = child
-        .wait_for(Mark::default(), LONG, "stderr", stderr)
-        .await;
+    let line = child.wait_for(Mark::default(), LONG, "stderr", stderr).await;
     assert_eq!(line.unwrap(), "to-stderr");
 }
 
 #[tokio::test]
 async fn a_line_that_does_not_come_is_an_error_that_shows_the_log() {
-    let child = shell("echo something else; exec sleep 1000")
-        .spawn()
-        .unwrap();
+    let child = shell("echo something else; exec sleep 1000").spawn().unwrap();
     child.wait_for_line("something", LONG).await.unwrap();
-    let error = child
-        .wait_for_line("listening on", SHORT)
-        .await
-        .unwrap_err();
+    let error = child.wait_for_line("listening on", SHORT).await.unwrap_err();
     let message = error.to_string();
     assert!(message.contains("listening on"), "{message}");
     assert!(message.contains("something else"), "{message}");
@@ -74,10 +67,7 @@ async fn a_line_that_does_not_come_is_an_error_that_shows_the_log() {
 async fn a_child_that_ends_early_is_reported_at_once_with_its_status() {
     let child = shell("echo port in use >&2; exit 3").spawn().unwrap();
     let error = child.wait_for_line("listening on", LONG).await.unwrap_err();
-    assert_eq!(
-        error.exit_status().and_then(|status| status.code()),
-        Some(3)
-    );
+    assert_eq!(error.exit_status().and_then(|status| status.code()), Some(3));
     assert!(error.to_string().contains("port in use"), "{error}");
 }
 
@@ -101,9 +91,7 @@ async fn the_end_of_a_child_is_awaited_and_told() {
 
 #[tokio::test]
 async fn a_dropped_child_takes_its_descendants_along() {
-    let child = shell("sleep 1000 & echo descendant $!; wait")
-        .spawn()
-        .unwrap();
+    let child = shell("sleep 1000 & echo descendant $!; wait").spawn().unwrap();
     let descendant = number(&child.wait_for_line("descendant", LONG).await.unwrap());
     assert_eq!(descendants(child.pid()), [descendant]);
     let pid = child.pid();
@@ -114,9 +102,7 @@ async fn a_dropped_child_takes_its_descendants_along() {
 
 #[tokio::test]
 async fn control_killing_the_child_alone_leaves_its_descendants() {
-    let child = shell("sleep 1000 & echo descendant $!; wait")
-        .spawn()
-        .unwrap();
+    let child = shell("sleep 1000 & echo descendant $!; wait").spawn().unwrap();
     let descendant = number(&child.wait_for_line("descendant", LONG).await.unwrap());
     child.kill();
     child.wait(LONG).await.unwrap();
@@ -127,9 +113,7 @@ async fn control_killing_the_child_alone_leaves_its_descendants() {
 
 #[tokio::test]
 async fn a_killed_tree_includes_descendants_in_sessions_of_their_own() {
-    let child = shell("setsid sh -c 'echo descendant $$; exec sleep 1000' & wait")
-        .spawn()
-        .unwrap();
+    let child = shell("setsid sh -c 'echo descendant $$; exec sleep 1000' & wait").spawn().unwrap();
     let descendant = number(&child.wait_for_line("descendant", LONG).await.unwrap());
     child.kill_tree().await.unwrap();
     assert!(!is_alive(descendant));
@@ -147,18 +131,10 @@ async fn a_stopped_tree_does_nothing_until_it_goes_on() {
     child.stop_tree().await.unwrap();
     let mark = child.log().mark();
     child.signal(Signal::Hup);
-    assert!(
-        child
-            .wait_for_line_since(mark, "hangup", SHORT)
-            .await
-            .is_err()
-    );
+    assert!(child.wait_for_line_since(mark, "hangup", SHORT).await.is_err());
     assert!(child.is_running());
     child.cont_tree();
-    child
-        .wait_for_line_since(mark, "hangup", LONG)
-        .await
-        .unwrap();
+    child.wait_for_line_since(mark, "hangup", LONG).await.unwrap();
 }
 
 #[tokio::test]
@@ -170,18 +146,13 @@ async fn a_reaped_child_keeps_its_log_and_takes_no_signals() {
     child.signal_group(Signal::Kill);
     child.kill();
     assert_eq!(child.log().lines(), ["line"]);
-    assert_eq!(
-        child.exit_status().and_then(|status| status.signal()),
-        Some(9)
-    );
+    assert_eq!(child.exit_status().and_then(|status| status.signal()), Some(9));
 }
 
 #[test]
 fn a_child_outlives_the_thread_that_started_it() {
     // The parent-death signal belongs to a thread; see `process::launch` for the control.
-    let child = std::thread::spawn(|| shell("exec sleep 1000").spawn().unwrap())
-        .join()
-        .unwrap();
+    let child = std::thread::spawn(|| shell("exec sleep 1000").spawn().unwrap()).join().unwrap();
     assert!(child.wait_blocking(SHORT).is_err());
 }
 
@@ -199,13 +170,9 @@ async fn servers(args: &[&str]) -> Option<(Process, Vec<u32>)> {
 fn run_dir(servers: &Process) -> Option<std::path::PathBuf> {
     let prefix = format!("terrace-{}-", servers.pid());
     let entries = std::fs::read_dir(terrace_testkit::dirs::base()).unwrap();
-    entries.map(|entry| entry.unwrap().path()).find(|path| {
-        path.file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with(&prefix)
-    })
+    entries
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&prefix))
 }
 
 #[tokio::test]

@@ -16,11 +16,7 @@ fn installed() -> bool {
 }
 
 async fn set(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    cmd("SET")
-        .arg("key")
-        .arg("value")
-        .exec_async(connection)
-        .await
+    cmd("SET").arg("key").arg("value").exec_async(connection).await
 }
 
 async fn get(server: &Redis) -> Option<String> {
@@ -87,11 +83,8 @@ async fn a_cluster_of_one_node_owns_every_slot_and_survives_a_crash() {
     server.kill().await.unwrap();
     server.restart().await.unwrap();
     let mut connection = server.connect().await.unwrap();
-    let slots: Vec<redis::Value> = cmd("CLUSTER")
-        .arg("SLOTS")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let slots: Vec<redis::Value> =
+        cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await.unwrap();
     let described = format!("{slots:?}");
     assert_eq!(slots.len(), 1, "{described}");
     for part in ["int(0)", "int(16383)", "127.0.0.1"] {
@@ -99,11 +92,8 @@ async fn a_cluster_of_one_node_owns_every_slot_and_survives_a_crash() {
     }
     assert!(described.contains(&server.addr().port().to_string()));
     set(&mut connection).await.unwrap();
-    let across: Result<redis::Value, _> = cmd("MGET")
-        .arg("key")
-        .arg("other")
-        .query_async(&mut connection)
-        .await;
+    let across: Result<redis::Value, _> =
+        cmd("MGET").arg("key").arg("other").query_async(&mut connection).await;
     assert!(across.unwrap_err().to_string().contains("CrossSlot"));
 }
 
@@ -115,12 +105,8 @@ async fn control_a_single_server_knows_no_slots() {
     let server = Redis::start().await.unwrap();
     let mut connection = server.connect().await.unwrap();
     set(&mut connection).await.unwrap();
-    let across: Vec<Option<String>> = cmd("MGET")
-        .arg("key")
-        .arg("other")
-        .query_async(&mut connection)
-        .await
-        .unwrap();
+    let across: Vec<Option<String>> =
+        cmd("MGET").arg("key").arg("other").query_async(&mut connection).await.unwrap();
     assert_eq!(across.len(), 2);
 }
 

@@ -30,17 +30,10 @@ pub(crate) fn run() {
         match tool.find() {
             Some(path) => {
                 let version = version(tool.name, &path).unwrap_or_default();
-                println!(
-                    "found    {:<14} {} {version} ({purpose})",
-                    tool.name,
-                    path.display()
-                );
+                println!("found    {:<14} {} {version} ({purpose})", tool.name, path.display());
             }
             None => {
-                println!(
-                    "MISSING  {:<14} package {} ({purpose})",
-                    tool.name, tool.apt_package
-                );
+                println!("MISSING  {:<14} package {} ({purpose})", tool.name, tool.apt_package);
                 missing.push(tool);
             }
         }
@@ -48,10 +41,7 @@ pub(crate) fn run() {
     if missing.is_empty() {
         println!("\nEverything is here.");
     } else {
-        println!(
-            "\nOn Debian and Ubuntu:\n  {}",
-            provision::command_line(&missing)
-        );
+        println!("\nOn Debian and Ubuntu:\n  {}", provision::command_line(&missing));
         println!(
             "As root, `cargo xtask test` installs what it needs by itself, and starts none of it\n\
              on a standard port."
@@ -85,10 +75,7 @@ mod tests {
     #[test]
     fn a_program_on_either_pipe_is_heard_and_a_missing_one_is_not() {
         let shell = Path::new("sh");
-        assert_eq!(
-            first_line(shell, &["-c", "echo; echo v1 >&2"]).as_deref(),
-            Some("v1")
-        );
+        assert_eq!(first_line(shell, &["-c", "echo; echo v1 >&2"]).as_deref(), Some("v1"));
         assert_eq!(first_line(Path::new("no-such-program"), &[]), None);
     }
 }

@@ -33,21 +33,12 @@ pub(crate) fn run(
     deadline: Instant,
     mut line: impl FnMut(&str),
 ) -> std::io::Result<Ended> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (sender, lines) = mpsc::channel();
     for pipe in [
-        child
-            .stdout
-            .take()
-            .map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
-        child
-            .stderr
-            .take()
-            .map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
+        child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
+        child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
     ] {
         let sender = sender.clone();
         thread::spawn(move || pipe.map(|pipe| forward(pipe, &sender)));
@@ -93,15 +84,9 @@ pub(crate) fn run(
 fn forward(pipe: impl Read, lines: &Sender<String>) {
     let mut reader = BufReader::new(pipe);
     let mut bytes = Vec::new();
-    while reader
-        .read_until(b'\n', &mut bytes)
-        .is_ok_and(|count| count > 0)
-    {
+    while reader.read_until(b'\n', &mut bytes).is_ok_and(|count| count > 0) {
         let text = String::from_utf8_lossy(&bytes);
-        if lines
-            .send(text.trim_end_matches(['\n', '\r']).to_owned())
-            .is_err()
-        {
+        if lines.send(text.trim_end_matches(['\n', '\r']).to_owned()).is_err() {
             return;
         }
         bytes.clear();
@@ -128,11 +113,7 @@ fn kill_tree(child: &mut Child) {
 fn descendants(root: u32) -> Vec<u32> {
     let mut parents = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u32>().ok())
-        else {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
         if let Ok(stat) = std::fs::read_to_string(entry.path().join("stat"))
@@ -144,10 +125,7 @@ fn descendants(root: u32) -> Vec<u32> {
     let mut found = Vec::new();
     let mut queue = vec![root];
     while let Some(parent) = queue.pop() {
-        let children = parents
-            .iter()
-            .filter(|(_, of)| *of == parent)
-            .map(|(pid, _)| *pid);
+        let children = parents.iter().filter(|(_, of)| *of == parent).map(|(pid, _)| *pid);
         for pid in children {
             found.push(pid);
             queue.push(pid);
@@ -158,12 +136,7 @@ fn descendants(root: u32) -> Vec<u32> {
 
 /// The parent in a line of `/proc/PID/stat`; the program's name may itself hold `)` and spaces.
 fn parent_of(stat: &str) -> Option<u32> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// `text` without terminal colours.
@@ -225,10 +198,7 @@ mod tests {
         let is_gone = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
         let asked = Instant::now();
         while !is_gone() {
-            assert!(
-                asked.elapsed() < Duration::from_secs(10),
-                "the child still runs"
-            );
+            assert!(asked.elapsed() < Duration::from_secs(10), "the child still runs");
             thread::yield_now();
         }
     }

@@ -66,49 +66,23 @@ fn peers() -> Result<(), String> {
 }
 
 fn names(tools: &[&crate::tools::Tool]) -> String {
-    tools
-        .iter()
-        .map(|tool| tool.name)
-        .collect::<Vec<_>>()
-        .join(", ")
+    tools.iter().map(|tool| tool.name).collect::<Vec<_>>().join(", ")
 }
 
 /// Builds the example that is measured, as its users would.
 fn example(package: &str, name: &str) -> Result<(), String> {
     let status = Command::new(crate::exec::cargo())
-        .args([
-            "build",
-            "--release",
-            "--package",
-            package,
-            "--example",
-            name,
-        ])
+        .args(["build", "--release", "--package", package, "--example", name])
         .status()
         .map_err(|error| format!("cargo build: {error}"))?;
-    status
-        .success()
-        .then_some(())
-        .ok_or(format!("the example {name} does not build"))
+    status.success().then_some(()).ok_or(format!("the example {name} does not build"))
 }
 
 fn program(name: &str, arguments: &[String]) -> Result<ExitCode, String> {
     let status = Command::new(crate::exec::cargo())
-        .args([
-            "run",
-            "--release",
-            "--package",
-            "terrace-benches",
-            "--bin",
-            name,
-            "--",
-        ])
+        .args(["run", "--release", "--package", "terrace-benches", "--bin", name, "--"])
         .args(arguments)
         .status()
         .map_err(|error| format!("cargo run: {error}"))?;
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

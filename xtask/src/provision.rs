@@ -21,10 +21,7 @@ pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "wrk"];
 
 /// What the gate's tests need and this machine has not.
 pub(crate) fn missing_for_tests() -> Vec<&'static Tool> {
-    tools::ALL
-        .iter()
-        .filter(|tool| tool.needed_by_tests && tool.find().is_none())
-        .collect()
+    tools::ALL.iter().filter(|tool| tool.needed_by_tests && tool.find().is_none()).collect()
 }
 
 /// What the comparisons need and this machine has not.
@@ -38,10 +35,7 @@ pub(crate) fn command_line(tools: &[&Tool]) -> String {
     let mut packages: Vec<&str> = tools.iter().map(|tool| tool.apt_package).collect();
     packages.sort_unstable();
     packages.dedup();
-    format!(
-        "sudo apt-get update && sudo apt-get install --yes {}",
-        packages.join(" ")
-    )
+    format!("sudo apt-get update && sudo apt-get install --yes {}", packages.join(" "))
 }
 
 /// What may be done about missing packages on this machine.
@@ -82,10 +76,7 @@ pub(crate) enum Policy {
 impl Machine {
     pub(crate) fn look() -> Self {
         let succeeds = |program: &str, arguments: &[&str]| {
-            Command::new(program)
-                .args(arguments)
-                .output()
-                .is_ok_and(|out| out.status.success())
+            Command::new(program).args(arguments).output().is_ok_and(|out| out.status.success())
         };
         let id = Command::new("id").arg("-u").output();
         Self {
@@ -100,18 +91,9 @@ impl Machine {
         match self {
             Self { has_apt: false, .. } => Means::NoApt,
             Self { is_root: false, .. } => Means::NotRoot,
-            Self {
-                policy: Policy::Absent | Policy::Ours,
-                ..
-            } => Means::OwnPolicy,
-            Self {
-                policy: Policy::Forbids,
-                ..
-            } => Means::TheirPolicy,
-            Self {
-                policy: Policy::Allows,
-                ..
-            } => Means::PolicyInTheWay,
+            Self { policy: Policy::Absent | Policy::Ours, .. } => Means::OwnPolicy,
+            Self { policy: Policy::Forbids, .. } => Means::TheirPolicy,
+            Self { policy: Policy::Allows, .. } => Means::PolicyInTheWay,
         }
     }
 }
@@ -141,11 +123,7 @@ pub(crate) fn installation(means: Means, tools: &[&Tool]) -> Option<Command> {
     };
     let packages = tools.iter().map(|tool| tool.apt_package);
     let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(script(Path::new(POLICY), own_policy))
-        .arg("sh")
-        .args(packages);
+    command.arg("-c").arg(script(Path::new(POLICY), own_policy)).arg("sh").args(packages);
     command.env("DEBIAN_FRONTEND", "noninteractive");
     Some(command)
 }
@@ -214,10 +192,7 @@ mod tests {
         folder.write("source", text);
         let [source, target] = ["source", file].map(|name| folder.path().join(name));
         std::fs::create_dir_all(target.parent().unwrap()).unwrap();
-        let installed = Command::new("install")
-            .arg("-m755")
-            .args([source, target])
-            .status();
+        let installed = Command::new("install").arg("-m755").args([source, target]).status();
         assert!(installed.unwrap().success());
     }
 
@@ -268,14 +243,7 @@ mod tests {
 
     #[test]
     fn means_follow_from_the_machine() {
-        let machine = |is_root, has_apt, policy| {
-            Machine {
-                is_root,
-                has_apt,
-                policy,
-            }
-            .means()
-        };
+        let machine = |is_root, has_apt, policy| Machine { is_root, has_apt, policy }.means();
         assert_eq!(machine(true, true, Policy::Absent), Means::OwnPolicy);
         assert_eq!(machine(true, true, Policy::Ours), Means::OwnPolicy);
         assert_eq!(machine(true, true, Policy::Forbids), Means::TheirPolicy);

@@ -61,10 +61,7 @@ impl Workspace {
 
     fn parse(metadata: &Value) -> Result<Self, String> {
         let text = |value: &Value, key: &str| {
-            value[key]
-                .as_str()
-                .map(str::to_owned)
-                .ok_or(format!("cargo metadata: no {key}"))
+            value[key].as_str().map(str::to_owned).ok_or(format!("cargo metadata: no {key}"))
         };
         let root = PathBuf::from(text(metadata, "workspace_root")?);
         let mut packages = Vec::new();
@@ -86,19 +83,12 @@ impl Workspace {
                 folder: folder.to_string_lossy().replace('\\', "/"),
                 publishable: package["publish"].is_null(),
                 features,
-                dependencies: list(&package["dependencies"])
-                    .iter()
-                    .map(dependency)
-                    .collect(),
+                dependencies: list(&package["dependencies"]).iter().map(dependency).collect(),
                 targets: list(&package["targets"]).iter().map(target).collect(),
             });
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self {
-            root,
-            target: PathBuf::from(text(metadata, "target_directory")?),
-            packages,
-        })
+        Ok(Self { root, target: PathBuf::from(text(metadata, "target_directory")?), packages })
     }
 
     /// The crates people can depend on: the blocks.
@@ -114,13 +104,7 @@ impl Workspace {
     /// Every file git knows, relative to the root; without git, every file outside `target`.
     pub(crate) fn tracked_files(&self) -> Result<Vec<String>, String> {
         let git = Command::new("git")
-            .args([
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ])
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
             .current_dir(&self.root)
             .output();
         match git {
@@ -147,10 +131,7 @@ pub(crate) fn metadata(arguments: &[&str]) -> Result<Value, String> {
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ));
+        return Err(format!("cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))
 }
@@ -232,10 +213,6 @@ mod tests {
 
     #[test]
     fn metadata_without_a_root_is_an_error() {
-        assert!(
-            Workspace::parse(&serde_json::json!({}))
-                .unwrap_err()
-                .contains("workspace_root")
-        );
+        assert!(Workspace::parse(&serde_json::json!({})).unwrap_err().contains("workspace_root"));
     }
 }

@@ -81,14 +81,7 @@ fn pick(cli: &Cli) -> Result<(), BoxError> {
     .with("rival", "tower 0.5 balance::p2c over PendingRequests");
     let mut table = Table::new(
         provenance.clone(),
-        &[
-            "endpoints",
-            "contender",
-            "ns_median",
-            "ns_low",
-            "ns_high",
-            "ratio_to_tower",
-        ],
+        &["endpoints", "contender", "ns_median", "ns_low", "ns_high", "ratio_to_tower"],
     );
     let mut chart = Chart::new("One balanced request: pick, lease, release", "ns");
     for endpoints in [100, 10_000] {
@@ -105,10 +98,7 @@ fn pick(cli: &Cli) -> Result<(), BoxError> {
         let slice = Duration::from_millis(cli.slice);
         let series = rounds::interleave(&mut contenders, cli.rounds.into(), slice);
         let rival = &series[3];
-        println!(
-            "{endpoints} endpoints, {} rounds of {} ms:",
-            cli.rounds, cli.slice
-        );
+        println!("{endpoints} endpoints, {} rounds of {} ms:", cli.rounds, cli.slice);
         for one in &series {
             let (low, high) = one.spread();
             let (median, ratio) = (one.median(), one.ratio_to(rival));
@@ -127,11 +117,8 @@ fn pick(cli: &Cli) -> Result<(), BoxError> {
 
 /// CPU time per request of reverse proxies.
 fn proxy(cli: &Cli) -> Result<(), BoxError> {
-    let settings = Settings {
-        rounds: cli.rounds,
-        seconds: cli.seconds,
-        connections: cli.connections,
-    };
+    let settings =
+        Settings { rounds: cli.rounds, seconds: cli.seconds, connections: cli.connections };
     let folder = TempDir::new("peers", None)?;
     let origin = peers::origin(folder.path(), cli.size)?;
     let mut contenders = vec![
@@ -156,10 +143,8 @@ fn proxy(cli: &Cli) -> Result<(), BoxError> {
         cli.rounds, cli.seconds, cli.connections, cli.size
     ));
     for contender in &contenders {
-        provenance = provenance.with(
-            "contender",
-            format!("{}: {}", contender.name, contender.version),
-        );
+        provenance =
+            provenance.with("contender", format!("{}: {}", contender.name, contender.version));
     }
     let measured = peers::compare(&contenders, settings)?;
     report_proxies(cli, &provenance, &measured)
@@ -185,10 +170,7 @@ fn report_proxies(
             "bad",
         ],
     );
-    println!(
-        "CPU time per request, {} rounds of {} s:",
-        cli.rounds, cli.seconds
-    );
+    println!("CPU time per request, {} rounds of {} s:", cli.rounds, cli.seconds);
     for one in measured {
         let (low, high) = one.cpu.spread();
         println!(
@@ -211,11 +193,7 @@ fn report_proxies(
     }
     let mut chart = Chart::new("Reverse proxy: CPU time per request", "µs");
     let series: Vec<Series> = measured.iter().map(|one| one.cpu.clone()).collect();
-    chart.group(
-        format!("{} bytes, {} connections", cli.size, cli.connections),
-        &series,
-        reference,
-    );
+    chart.group(format!("{} bytes, {} connections", cli.size, cli.connections), &series, reference);
     write(cli, "lb-proxy", &table, &chart, provenance)
 }
 

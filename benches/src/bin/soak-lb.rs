@@ -96,9 +96,7 @@ fn storm(cli: &Cli) -> Result<(), Error> {
         storm.down_for,
         storm.think_ms
     ));
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let aftermath = runtime.block_on(soak::raise(&storm, Target::Proxy(&proxy)))?;
     let page = aftermath.to_markdown(&provenance);
     print!("{page}");

@@ -107,11 +107,7 @@ impl<S: Answers> Terrace<S> {
             .seed(1)
             .endpoints(named.collect::<Result<Vec<_>, _>>()?)
             .build()?;
-        Ok(Self {
-            balance,
-            endpoints,
-            _driver: driver,
-        })
+        Ok(Self { balance, endpoints, _driver: driver })
     }
 
     /// The endpoints behind it.
@@ -125,9 +121,7 @@ impl<S: Answers> Op for Terrace<S> {
     fn once(&mut self) {
         // `poll_ready` is always ready and holds nothing; a caller that keeps the contract still
         // asks, so it is part of the price.
-        let ready = self
-            .balance
-            .poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
+        let ready = self.balance.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
         debug_assert!(ready.is_ready());
         let answer = now(self.balance.call(std::hint::black_box(7)));
         debug_assert!(answer.is_ok());
@@ -178,10 +172,7 @@ impl<S: Answers> Tower<S> {
             .iter()
             .map(|echo| PendingRequests::new(echo.clone(), CompleteOnResponse::default()))
             .collect();
-        let mut tower = Self {
-            balance: p2c::Balance::new(ServiceList::new(services)),
-            endpoints,
-        };
+        let mut tower = Self { balance: p2c::Balance::new(ServiceList::new(services)), endpoints };
         // The first request takes in all endpoints; that is building, not balancing.
         tower.once();
         tower
@@ -196,9 +187,7 @@ impl<S: Answers> Tower<S> {
 
 impl<S: Answers> Op for Tower<S> {
     fn once(&mut self) {
-        let ready = self
-            .balance
-            .poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
+        let ready = self.balance.poll_ready(&mut Context::from_waker(std::task::Waker::noop()));
         debug_assert!(matches!(ready, Poll::Ready(Ok(()))));
         let answer = now(self.balance.call(std::hint::black_box(7)));
         debug_assert!(answer.is_ok());

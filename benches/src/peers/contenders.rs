@@ -22,16 +22,9 @@ pub struct Contender {
 
 impl Contender {
     fn start_on(self, port: Port) -> Result<Running, Error> {
-        let process = Process::binary(&self.program)
-            .name(&self.name)
-            .args(&self.arguments)
-            .spawn()?;
-        let running = Running {
-            name: self.name,
-            version: self.version,
-            process,
-            port,
-        };
+        let process =
+            Process::binary(&self.program).name(&self.name).args(&self.arguments).spawn()?;
+        let running = Running { name: self.name, version: self.version, process, port };
         running.wait_until_ready()?;
         Ok(running)
     }
@@ -86,22 +79,11 @@ fn nginx_with(name: &str, folder: &Path, server: &str) -> Result<Contender, Erro
     );
     fs::write(path("nginx.conf"), config)?;
     let version = results::version_of(&program, "-v").replace("nginx version: ", "");
-    let arguments = [
-        "-e",
-        "stderr",
-        "-p",
-        &folder.display().to_string(),
-        "-c",
-        &path("nginx.conf"),
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    Ok(Contender {
-        name: name.to_owned(),
-        program,
-        arguments,
-        version,
-    })
+    let arguments =
+        ["-e", "stderr", "-p", &folder.display().to_string(), "-c", &path("nginx.conf")]
+            .map(str::to_owned)
+            .to_vec();
+    Ok(Contender { name: name.to_owned(), program, arguments, version })
 }
 
 /// HAProxy with one thread.
@@ -125,13 +107,7 @@ pub fn haproxy(folder: &Path, origin: SocketAddr) -> Result<Running, Error> {
     let version = results::version_of(&program, "-v");
     let version = version.split(' ').take(3).collect::<Vec<_>>().join(" ");
     let arguments = vec!["-f".to_owned(), file.display().to_string()];
-    Contender {
-        name: "haproxy".to_owned(),
-        program,
-        arguments,
-        version,
-    }
-    .start_on(port)
+    Contender { name: "haproxy".to_owned(), program, arguments, version }.start_on(port)
 }
 
 /// Any proxy: `NAME=COMMAND` with `{port}` and `{origin}` (a port too) in the command.
@@ -149,11 +125,5 @@ pub fn ours(text: &str, origin: SocketAddr) -> Result<Running, Error> {
     let program = words.next().ok_or("a contender needs a command")?;
     let arguments = words.collect();
     let version = "this commit".to_owned();
-    Contender {
-        name: name.to_owned(),
-        program: program.into(),
-        arguments,
-        version,
-    }
-    .start_on(port)
+    Contender { name: name.to_owned(), program: program.into(), arguments, version }.start_on(port)
 }

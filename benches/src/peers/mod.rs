@@ -94,13 +94,7 @@ pub struct Measured {
 pub fn compare(contenders: &[Running], settings: Settings) -> Result<Vec<Measured>, Error> {
     // Connections to the origin, code pages, wrk itself: the first second belongs to none of it.
     for contender in contenders {
-        wrk::load(
-            contender.addr(),
-            Settings {
-                seconds: 1,
-                ..settings
-            },
-        )?;
+        wrk::load(contender.addr(), Settings { seconds: 1, ..settings })?;
     }
     let mut loads = vec![Vec::new(); contenders.len()];
     for round in 0..usize::from(settings.rounds) {

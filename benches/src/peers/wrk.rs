@@ -44,11 +44,7 @@ fn parse(text: &str) -> Option<Load> {
     let broken: u64 = text
         .lines()
         .find_map(|line| line.trim().strip_prefix("Socket errors:"))
-        .map_or(0, |line| {
-            line.split([' ', ','])
-                .filter_map(|word| word.parse::<u64>().ok())
-                .sum()
-        });
+        .map_or(0, |line| line.split([' ', ',']).filter_map(|word| word.parse::<u64>().ok()).sum());
     Some(Load {
         requests: text
             .lines()
@@ -59,9 +55,7 @@ fn parse(text: &str) -> Option<Load> {
             .ok()?,
         per_second: after("Requests/sec:")?.parse().ok()?,
         // Not anywhere in the text: `74.99%` stands there too.
-        p99: text
-            .lines()
-            .find_map(|line| duration(line.trim().strip_prefix("99%")?.trim()))?,
+        p99: text.lines().find_map(|line| duration(line.trim().strip_prefix("99%")?.trim()))?,
         bad: broken
             + after("Non-2xx or 3xx responses:").map_or(Some(0), |count| count.parse().ok())?,
     })
@@ -119,10 +113,7 @@ mod tests {
 
     #[test]
     fn other_output_is_no_run() {
-        assert_eq!(
-            parse("unable to connect to 127.0.0.1:1 Connection refused"),
-            None
-        );
+        assert_eq!(parse("unable to connect to 127.0.0.1:1 Connection refused"), None);
         assert_eq!(duration("1.5 parsecs"), None);
         assert_eq!(duration("870.00us"), Some(Duration::from_micros(870)));
     }

@@ -82,10 +82,7 @@ impl Aftermath {
     /// Requests in flight at the kills, added up.
     #[must_use]
     pub fn in_flight_at_kills(&self) -> usize {
-        self.kills
-            .iter()
-            .map(|kill| self.load.in_flight_at(*kill).count())
-            .sum()
+        self.kills.iter().map(|kill| self.load.in_flight_at(*kill).count()).sum()
     }
 
     /// What a proxy must not let happen; nothing, if it kept its promise.
@@ -94,9 +91,7 @@ impl Aftermath {
         let mut findings = Vec::new();
         let failed = self.failed_before_head();
         if failed > 0 {
-            findings.push(format!(
-                "{failed} requests failed before the head of an answer"
-            ));
+            findings.push(format!("{failed} requests failed before the head of an answer"));
         }
         let (cut, in_flight) = (self.cut_after_head(), self.in_flight_at_kills());
         if cut > in_flight {
@@ -174,11 +169,8 @@ pub async fn raise(storm: &Storm, target: Target<'_>) -> Result<Aftermath, Error
         }
     };
 
-    let load = OpenLoop::new(addr)
-        .rate(storm.rate)
-        .total(storm.requests)
-        .timeout(PATIENCE)
-        .start()?;
+    let load =
+        OpenLoop::new(addr).rate(storm.rate).total(storm.requests).timeout(PATIENCE).start()?;
     let (mut kills, mut returned) = (Vec::new(), 0);
     // The last kill leaves enough requests for the backend to come back.
     let rounds = storm.requests / storm.kill_every.max(1);
@@ -188,22 +180,13 @@ pub async fn raise(storm: &Storm, target: Target<'_>) -> Result<Aftermath, Error
         backends[victim].kill();
         kills.push(Instant::now());
         backends[victim].wait(PATIENCE).await?;
-        load.until_ended(round * storm.kill_every + storm.down_for)
-            .await;
+        load.until_ended(round * storm.kill_every + storm.down_for).await;
         backends[victim] = storm.start_backend(ports[victim].addr()).await?;
-        if backends[victim]
-            .wait_for_line(backend::FIRST_REQUEST, PATIENCE)
-            .await
-            .is_ok()
-        {
+        if backends[victim].wait_for_line(backend::FIRST_REQUEST, PATIENCE).await.is_ok() {
             returned += 1;
         }
     }
-    Ok(Aftermath {
-        load: load.finish().await,
-        kills,
-        returned,
-    })
+    Ok(Aftermath { load: load.finish().await, kills, returned })
 }
 
 impl Storm {
@@ -223,15 +206,11 @@ async fn start_proxy(
     addr: SocketAddr,
     backends: &[Port],
 ) -> Result<Process, Error> {
-    let mut launch = Process::binary(program)
-        .name("proxy")
-        .args(["--listen", &addr.to_string()]);
+    let mut launch = Process::binary(program).name("proxy").args(["--listen", &addr.to_string()]);
     for backend in backends {
         launch = launch.args(["--backend", &backend.addr().to_string()]);
     }
     let proxy = launch.args(["--health-path", "/healthz"]).spawn()?;
-    proxy
-        .wait_for_line("listening on http://", PATIENCE)
-        .await?;
+    proxy.wait_for_line("listening on http://", PATIENCE).await?;
     Ok(proxy)
 }

@@ -22,23 +22,8 @@ pub(crate) struct TrackView {
 
 impl From<Track> for TrackView {
     fn from(track: Track) -> Self {
-        let Track {
-            id,
-            station,
-            title,
-            artist,
-            album,
-            seconds,
-            ..
-        } = track;
-        Self {
-            id,
-            station,
-            title,
-            artist,
-            album,
-            seconds,
-        }
+        let Track { id, station, title, artist, album, seconds, .. } = track;
+        Self { id, station, title, artist, album, seconds }
     }
 }
 
@@ -52,11 +37,7 @@ pub(crate) struct AirView {
 
 impl From<NowPlaying> for AirView {
     fn from(playing: NowPlaying) -> Self {
-        Self {
-            started: playing.started,
-            ends: playing.ends,
-            track: playing.track.into(),
-        }
+        Self { started: playing.started, ends: playing.ends, track: playing.track.into() }
     }
 }
 
@@ -103,10 +84,8 @@ impl StationView {
         playing: Vec<NowPlaying>,
         kept: Option<&HashSet<StationId>>,
     ) -> Vec<Self> {
-        let mut playing: HashMap<_, _> = playing
-            .into_iter()
-            .map(|playing| (playing.track.station, playing))
-            .collect();
+        let mut playing: HashMap<_, _> =
+            playing.into_iter().map(|playing| (playing.track.station, playing)).collect();
         stations
             .into_iter()
             .map(|station| {
@@ -153,16 +132,8 @@ impl StationList {
         stations: Vec<StationView>,
         filter: Filter,
     ) -> Self {
-        let pages = u32::try_from(found.total)
-            .unwrap_or(0)
-            .div_ceil(per_page.max(1));
-        Self {
-            total: found.total,
-            page,
-            pages,
-            stations,
-            filter,
-        }
+        let pages = u32::try_from(found.total).unwrap_or(0).div_ceil(per_page.max(1));
+        Self { total: found.total, page, pages, stations, filter }
     }
 }
 
@@ -226,18 +197,8 @@ pub(crate) struct ListenerView {
 
 impl From<Listener> for ListenerView {
     fn from(listener: Listener) -> Self {
-        let Listener {
-            id,
-            handle,
-            name,
-            joined,
-        } = listener;
-        Self {
-            id,
-            handle,
-            name,
-            joined,
-        }
+        let Listener { id, handle, name, joined } = listener;
+        Self { id, handle, name, joined }
     }
 }
 

@@ -27,12 +27,7 @@ impl App {
     /// The same on a store that others hold too.
     #[must_use]
     pub fn shared(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            clock: Clock::system(),
-            identity: Arc::new(CookieIdentity),
-            name: None,
-        }
+        Self { store, clock: Clock::system(), identity: Arc::new(CookieIdentity), name: None }
     }
 
     /// Names this app server: responses carry the name in `x-served-by`.

@@ -17,9 +17,7 @@ impl Clock {
     #[must_use]
     pub fn system() -> Self {
         Self::new(|| {
-            let elapsed = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)
         })
     }

@@ -36,24 +36,12 @@ pub async fn check(store: Arc<dyn Store>) {
 async fn holds_the_seed(store: &dyn Store, rows: &Rows) {
     let mut stored = Rows::default();
     for expected in &rows.stations {
-        let station = store
-            .station(expected.id)
-            .await
-            .unwrap()
-            .expect("every station is there");
-        stored
-            .tracks
-            .extend(store.tracks(station.id).await.unwrap());
+        let station = store.station(expected.id).await.unwrap().expect("every station is there");
+        stored.tracks.extend(store.tracks(station.id).await.unwrap());
         stored.stations.push(station);
     }
     for expected in &rows.listeners {
-        stored.listeners.push(
-            store
-                .listener(expected.id)
-                .await
-                .unwrap()
-                .expect("every listener"),
-        );
+        stored.listeners.push(store.listener(expected.id).await.unwrap().expect("every listener"));
     }
     // Favourites come back as stations: compare those, and take the rest from the seed.
     for listener in &rows.listeners {
@@ -63,26 +51,12 @@ async fn holds_the_seed(store: &dyn Store, rows: &Rows) {
             .filter(|row| row.listener == listener.id)
             .map(|row| row.station)
             .collect();
-        let found = store
-            .favourites(listener.id, Window::page(1, 100))
-            .await
-            .unwrap();
+        let found = store.favourites(listener.id, Window::page(1, 100)).await.unwrap();
         assert_eq!(found.total, kept.len() as i64);
-        assert_eq!(
-            found
-                .items
-                .iter()
-                .map(|station| station.id)
-                .collect::<HashSet<_>>(),
-            kept
-        );
+        assert_eq!(found.items.iter().map(|station| station.id).collect::<HashSet<_>>(), kept);
     }
     stored.favourites.clone_from(&rows.favourites);
-    assert_eq!(
-        stored.checksum(),
-        rows.checksum(),
-        "the same seed gives the same rows"
-    );
+    assert_eq!(stored.checksum(), rows.checksum(), "the same seed gives the same rows");
     let track = &rows.tracks[rows.tracks.len() / 2];
     assert_eq!(store.track(track.id).await.unwrap().as_ref(), Some(track));
 }
@@ -96,12 +70,7 @@ async fn lists_in_order(store: &dyn Store, rows: &Rows) {
         let mut listed = Vec::new();
         for page in 1.. {
             let window = Window::page(page, 7);
-            let found = store
-                .stations(&StationQuery {
-                    order,
-                    ..StationQuery::all(window)
-                })
-                .await;
+            let found = store.stations(&StationQuery { order, ..StationQuery::all(window) }).await;
             let found = found.unwrap();
             assert_eq!(found.total, rows.stations.len() as i64, "page {page}");
             if found.items.is_empty() {
@@ -109,20 +78,11 @@ async fn lists_in_order(store: &dyn Store, rows: &Rows) {
             }
             listed.extend(found.items);
         }
-        assert!(
-            listed.iter().eq(expected),
-            "{order:?}: each station once, in order"
-        );
+        assert!(listed.iter().eq(expected), "{order:?}: each station once, in order");
     }
     let far = StationQuery::all(Window::page(u32::MAX, 100));
     let found = store.stations(&far).await.unwrap();
-    assert_eq!(
-        found,
-        Page {
-            items: Vec::new(),
-            total: rows.stations.len() as i64
-        }
-    );
+    assert_eq!(found, Page { items: Vec::new(), total: rows.stations.len() as i64 });
 }
 
 async fn finds_what_matches(store: &dyn Store, rows: &Rows) {
@@ -134,55 +94,29 @@ async fn finds_what_matches(store: &dyn Store, rows: &Rows) {
         };
         let found = store.stations(&query).await.unwrap();
         assert_eq!(found.total, found.items.len() as i64);
-        found
-            .items
-            .iter()
-            .map(|station| station.id)
-            .collect::<HashSet<_>>()
+        found.items.iter().map(|station| station.id).collect::<HashSet<_>>()
     };
     let expect = |matches: &dyn Fn(&Station) -> bool| -> HashSet<StationId> {
-        rows.stations
-            .iter()
-            .filter(|row| matches(row))
-            .map(|row| row.id)
-            .collect()
+        rows.stations.iter().filter(|row| matches(row)).map(|row| row.id).collect()
     };
-    let far = rows
-        .stations
-        .iter()
-        .find(|row| !row.city.is_ascii())
-        .expect("a city with an accent");
+    let far = rows.stations.iter().find(|row| !row.city.is_ascii()).expect("a city with an accent");
     let part = far.city.chars().skip(1).collect::<String>();
-    for city in [
-        &far.city,
-        &far.city.to_uppercase(),
-        &part,
-        &far.country.to_lowercase(),
-    ] {
+    for city in [&far.city, &far.city.to_uppercase(), &part, &far.country.to_lowercase()] {
         let needle = city.to_lowercase();
         let expected = expect(&|row| {
-            format!("{} {} {}", row.name, row.city, row.country)
-                .to_lowercase()
-                .contains(&needle)
+            format!("{} {} {}", row.name, row.city, row.country).to_lowercase().contains(&needle)
         });
         assert!(expected.contains(&far.id), "{city}");
         assert_eq!(find(Some(city.as_str()), None).await, expected, "{city}");
     }
     for genre in Genre::all() {
-        assert_eq!(
-            find(None, Some(genre)).await,
-            expect(&|row| row.genre == genre),
-            "{genre:?}"
-        );
+        assert_eq!(find(None, Some(genre)).await, expect(&|row| row.genre == genre), "{genre:?}");
     }
     let jazz = Genre::from_slug("jazz").expect("a genre");
     let expected = expect(&|row| row.genre == jazz && row.name.to_lowercase().contains('e'));
     assert!(find(Some("e"), Some(jazz)).await.is_superset(&expected));
     for nothing in ["%", "_", "\\", "' OR 1=1 --", "100%", "\u{1f4fb}"] {
-        assert!(
-            find(Some(nothing), None).await.is_empty(),
-            "{nothing:?} is plain text"
-        );
+        assert!(find(Some(nothing), None).await.is_empty(), "{nothing:?} is plain text");
     }
 }
 
@@ -191,11 +125,7 @@ async fn knows_what_is_on_air(store: &dyn Store, rows: &Rows) {
     for now in [0, NOW, NOW + 1, NOW + 86_400] {
         let mut playing = store.now_playing(&ids, now).await.unwrap();
         playing.sort_by_key(|playing| playing.track.station);
-        assert_eq!(
-            playing.len(),
-            ids.len(),
-            "every station plays one track at {now}"
-        );
+        assert_eq!(playing.len(), ids.len(), "every station plays one track at {now}");
         for (station, playing) in rows.stations.iter().zip(playing) {
             let expected = schedule::coming_up(station, rows.tracks_of(station.id), now);
             assert_eq!(playing, expected[0], "station {} at {now}", station.id);
@@ -212,76 +142,29 @@ async fn keeps_favourites_once(store: &dyn Store, rows: &Rows) {
         .filter(|row| row.listener == listener)
         .map(|row| row.station)
         .collect();
-    let station = rows
-        .stations
-        .iter()
-        .find(|row| !taken.contains(&row.id))
-        .expect("a free one");
+    let station = rows.stations.iter().find(|row| !taken.contains(&row.id)).expect("a free one");
     let before = station.favourites;
-    let kept = |changed, favourites| {
-        Some(Kept {
-            changed,
-            favourites,
-        })
-    };
+    let kept = |changed, favourites| Some(Kept { changed, favourites });
 
-    assert_eq!(
-        store.drop_favourite(listener, station.id).await.unwrap(),
-        kept(false, before)
-    );
-    assert_eq!(
-        store.keep(listener, station.id, NOW).await.unwrap(),
-        kept(true, before + 1)
-    );
-    assert_eq!(
-        store.keep(listener, station.id, NOW + 5).await.unwrap(),
-        kept(false, before + 1)
-    );
+    assert_eq!(store.drop_favourite(listener, station.id).await.unwrap(), kept(false, before));
+    assert_eq!(store.keep(listener, station.id, NOW).await.unwrap(), kept(true, before + 1));
+    assert_eq!(store.keep(listener, station.id, NOW + 5).await.unwrap(), kept(false, before + 1));
     let asked = [station.id, rows.stations[1].id, rows.stations[2].id];
-    assert!(
-        store
-            .kept(listener, &asked)
-            .await
-            .unwrap()
-            .contains(&station.id)
-    );
-    let newest = store
-        .favourites(listener, Window::page(1, 1))
-        .await
-        .unwrap();
+    assert!(store.kept(listener, &asked).await.unwrap().contains(&station.id));
+    let newest = store.favourites(listener, Window::page(1, 1)).await.unwrap();
     assert_eq!(newest.items[0].id, station.id, "newest first");
     assert_eq!(newest.items[0].favourites, before + 1);
     assert_eq!(newest.total, taken.len() as i64 + 1);
-    assert_eq!(
-        store.drop_favourite(listener, station.id).await.unwrap(),
-        kept(true, before)
-    );
-    assert_eq!(
-        store.drop_favourite(listener, station.id).await.unwrap(),
-        kept(false, before)
-    );
-    assert!(
-        !store
-            .kept(listener, &asked)
-            .await
-            .unwrap()
-            .contains(&station.id)
-    );
-    let past = store
-        .favourites(listener, Window::page(1_000, 10))
-        .await
-        .unwrap();
+    assert_eq!(store.drop_favourite(listener, station.id).await.unwrap(), kept(true, before));
+    assert_eq!(store.drop_favourite(listener, station.id).await.unwrap(), kept(false, before));
+    assert!(!store.kept(listener, &asked).await.unwrap().contains(&station.id));
+    let past = store.favourites(listener, Window::page(1_000, 10)).await.unwrap();
     assert_eq!((past.items.len(), past.total), (0, taken.len() as i64));
 }
 
 async fn survives_a_crowd_on_one_station(store: Arc<dyn Store>, rows: &Rows) {
     let station = rows.stations[5].id;
-    let before = store
-        .station(station)
-        .await
-        .unwrap()
-        .expect("it is there")
-        .favourites;
+    let before = store.station(station).await.unwrap().expect("it is there").favourites;
     let listeners: Vec<_> = rows.listeners[..20].iter().map(|row| row.id).collect();
     let kept: HashSet<_> = rows
         .favourites
@@ -289,10 +172,7 @@ async fn survives_a_crowd_on_one_station(store: Arc<dyn Store>, rows: &Rows) {
         .filter(|row| row.station == station)
         .map(|row| row.listener)
         .collect();
-    let fresh = listeners
-        .iter()
-        .filter(|listener| !kept.contains(*listener))
-        .count() as i64;
+    let fresh = listeners.iter().filter(|listener| !kept.contains(*listener)).count() as i64;
     // Everybody twice and at once: each counts once.
     let tasks: Vec<_> = listeners
         .iter()
@@ -307,17 +187,9 @@ async fn survives_a_crowd_on_one_station(store: Arc<dyn Store>, rows: &Rows) {
         let kept = task.await.expect("no panic").unwrap().expect("both exist");
         changed += i64::from(kept.changed);
     }
-    let after = store
-        .station(station)
-        .await
-        .unwrap()
-        .expect("it is there")
-        .favourites;
+    let after = store.station(station).await.unwrap().expect("it is there").favourites;
     assert_eq!((changed, after), (fresh, before + fresh));
-    for listener in listeners
-        .iter()
-        .filter(|listener| !kept.contains(*listener))
-    {
+    for listener in listeners.iter().filter(|listener| !kept.contains(*listener)) {
         store.drop_favourite(*listener, station).await.unwrap();
     }
     let station = store.station(station).await.unwrap().expect("it is there");
@@ -330,13 +202,7 @@ async fn refuses_nobody_and_nothing(store: &dyn Store) {
     let station = StationId::try_from(1).expect("positive");
     let nothing = StationId::try_from(i64::MAX).expect("positive");
     assert_eq!(store.station(nothing).await.unwrap(), None);
-    assert_eq!(
-        store
-            .track(TrackId::try_from(i64::MAX).expect("positive"))
-            .await
-            .unwrap(),
-        None
-    );
+    assert_eq!(store.track(TrackId::try_from(i64::MAX).expect("positive")).await.unwrap(), None);
     assert_eq!(store.listener(nobody).await.unwrap(), None);
     assert_eq!(store.tracks(nothing).await.unwrap(), []);
     assert_eq!(store.now_playing(&[nothing], NOW).await.unwrap(), []);
@@ -344,31 +210,16 @@ async fn refuses_nobody_and_nothing(store: &dyn Store) {
         assert_eq!(store.keep(listener, station, NOW).await.unwrap(), None);
         assert_eq!(store.drop_favourite(listener, station).await.unwrap(), None);
     }
-    assert_eq!(
-        store
-            .favourites(nobody, Window::page(1, 10))
-            .await
-            .unwrap()
-            .total,
-        0
-    );
+    assert_eq!(store.favourites(nobody, Window::page(1, 10)).await.unwrap().total, 0);
 }
 
 async fn costs_what_it_says(store: &dyn Store, rows: &Rows) {
     let ids: Vec<_> = rows.stations.iter().map(|station| station.id).collect();
     let few = counted(store.now_playing(&ids[..1], NOW)).await.1.queries;
     let many = counted(store.now_playing(&ids, NOW)).await.1.queries;
-    assert_eq!(
-        (few, many),
-        (1, 1),
-        "on air costs one query, for one station or for all"
-    );
+    assert_eq!((few, many), (1, 1), "on air costs one query, for one station or for all");
     for rows in [1, 100] {
         let query = StationQuery::all(Window::page(1, rows));
-        assert_eq!(
-            counted(store.stations(&query)).await.1.queries,
-            1,
-            "{rows} rows"
-        );
+        assert_eq!(counted(store.stations(&query)).await.1.queries, 1, "{rows} rows");
     }
 }

@@ -48,20 +48,13 @@ pub(crate) async fn measured<T>(
     let waited = started.elapsed();
     metrics::histogram!("db.client.operation.duration", "operation" => operation)
         .record(waited.as_secs_f64());
-    add(Counts {
-        queries,
-        round_trips,
-        waited,
-    });
+    add(Counts { queries, round_trips, waited });
     result
 }
 
 /// Notes a round trip that an operation does not always cost.
 pub(crate) fn extra_round_trip() {
-    add(Counts {
-        round_trips: 1,
-        ..Counts::default()
-    });
+    add(Counts { round_trips: 1, ..Counts::default() });
 }
 
 fn add(cost: Counts) {

@@ -47,13 +47,7 @@ pub(crate) fn svg(station: StationId, version: i32) -> String {
 
 fn rings(out: &mut String, draw: &mut Draw, [deep, warm, light]: [&str; 3]) {
     let (x, y) = (80 + draw.below(240), 80 + draw.below(240));
-    for (index, radius) in (24..480)
-        .step_by(38)
-        .enumerate()
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-    {
+    for (index, radius) in (24..480).step_by(38).enumerate().collect::<Vec<_>>().into_iter().rev() {
         let (colour, width) = match index % 3 {
             0 => (warm, 16),
             1 => (deep, 22),
@@ -65,19 +59,13 @@ fn rings(out: &mut String, draw: &mut Draw, [deep, warm, light]: [&str; 3]) {
              stroke-width=\"{width}\"/>"
         );
     }
-    let _ = write!(
-        out,
-        "<circle cx=\"{x}\" cy=\"{y}\" r=\"12\" fill=\"{light}\"/>"
-    );
+    let _ = write!(out, "<circle cx=\"{x}\" cy=\"{y}\" r=\"12\" fill=\"{light}\"/>");
 }
 
 fn horizon(out: &mut String, draw: &mut Draw, [deep, warm, light]: [&str; 3]) {
     let line = 220 + draw.below(70);
     let (x, radius) = (110 + draw.below(180), 66 + draw.below(50));
-    let _ = write!(
-        out,
-        "<rect width=\"400\" height=\"{line}\" fill=\"{deep}\"/>"
-    );
+    let _ = write!(out, "<rect width=\"400\" height=\"{line}\" fill=\"{deep}\"/>");
     let _ = write!(
         out,
         "<circle cx=\"{x}\" cy=\"{}\" r=\"{radius}\" fill=\"{light}\"/>",
@@ -169,10 +157,7 @@ struct Draw(u64);
 
 impl Draw {
     fn new(station: StationId, version: i32) -> Self {
-        let start = station
-            .get()
-            .cast_unsigned()
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        let start = station.get().cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ u64::from(version.cast_unsigned()).wrapping_mul(0xd6e8_feb8_6659_fd93);
         // SplitMix64's last step: neighbours in number are strangers in colour.
         let mixed = (start ^ (start >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -209,11 +194,7 @@ mod tests {
     fn a_cover_is_well_formed_and_small() {
         for station in (1..2_000).chain([i64::MAX]) {
             let text = svg(id(station), i32::MAX);
-            assert!(
-                text.len() < 8_192,
-                "station {station}: {} bytes",
-                text.len()
-            );
+            assert!(text.len() < 8_192, "station {station}: {} bytes", text.len());
             let mut reader = quick_xml::Reader::from_str(&text);
             loop {
                 match reader.read_event() {

@@ -67,8 +67,5 @@ impl Identity for CookieIdentity {
 
 fn cookie(value: &str) -> Vec<(HeaderName, HeaderValue)> {
     let text = format!("{COOKIE_NAME}={value}; Path=/; HttpOnly; SameSite=Lax");
-    HeaderValue::from_str(&text)
-        .map(|value| (SET_COOKIE, value))
-        .into_iter()
-        .collect()
+    HeaderValue::from_str(&text).map(|value| (SET_COOKIE, value)).into_iter().collect()
 }

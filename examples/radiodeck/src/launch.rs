@@ -77,11 +77,8 @@ fn parse<O: Parser>(arguments: impl Iterator<Item = OsString>) -> Result<O, Exit
         }
         let text = error.to_string();
         // Everything up to the first empty line is one sentence, sometimes over several lines.
-        let line: Vec<_> = text
-            .lines()
-            .take_while(|line| !line.is_empty())
-            .map(str::trim)
-            .collect();
+        let line: Vec<_> =
+            text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
         eprintln!("{} (see --help)", line.join(" "));
         ExitCode::from(2)
     })
@@ -112,10 +109,7 @@ impl DataDir {
             return Ok(Self::Fresh(private_directory()?));
         };
         std::fs::create_dir_all(&path).map_err(|error| {
-            Error::new(format!(
-                "cannot create the data directory {}: {error}",
-                path.display()
-            ))
+            Error::new(format!("cannot create the data directory {}: {error}", path.display()))
         })?;
         Ok(Self::Given(path))
     }
@@ -146,10 +140,7 @@ impl DataDir {
 /// everybody's.
 pub(crate) fn private_directory() -> io::Result<TempDir> {
     let only_ours = std::fs::Permissions::from_mode(0o700);
-    tempfile::Builder::new()
-        .prefix("radiodeck-")
-        .permissions(only_ours)
-        .tempdir()
+    tempfile::Builder::new().prefix("radiodeck-").permissions(only_ours).tempdir()
 }
 
 /// The address of the database, which has to be given.
@@ -275,9 +266,7 @@ pub fn on_air(address: impl fmt::Display, parts: &[(String, String)], tries: &[S
     }
     say(&format!("\nlistening on http://{address}\n"));
     say(&format!("  a browser shows http://{address}"));
-    say(&format!(
-        "  curl 'http://{address}/stations?q=lisbon&per_page=3'"
-    ));
+    say(&format!("  curl 'http://{address}/stations?q=lisbon&per_page=3'"));
     for line in tries {
         say(&format!("  {line}"));
     }

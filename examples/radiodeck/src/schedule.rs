@@ -22,11 +22,7 @@ pub fn position(station: &Station, now: i64) -> i64 {
 #[must_use]
 pub fn airing(track: Track, position: i64, now: i64) -> NowPlaying {
     let started = now - (position - track.starts_at);
-    NowPlaying {
-        started,
-        ends: started + track.seconds,
-        track,
-    }
+    NowPlaying { started, ends: started + track.seconds, track }
 }
 
 /// The tracks from the one on air onwards, once around the programme, with their times.
@@ -47,11 +43,8 @@ pub fn coming_up(station: &Station, tracks: &[Track], now: i64) -> Vec<NowPlayin
         .iter()
         .chain(before)
         .map(|track| {
-            let playing = NowPlaying {
-                track: track.clone(),
-                started,
-                ends: started + track.seconds,
-            };
+            let playing =
+                NowPlaying { track: track.clone(), started, ends: started + track.seconds };
             started = playing.ends;
             playing
         })
@@ -78,10 +71,7 @@ mod tests {
             now = playing.ends;
         }
         let one_loop_later = &coming_up(station, tracks, start + station.loop_seconds)[0];
-        assert_eq!(
-            one_loop_later.track,
-            coming_up(station, tracks, start)[0].track
-        );
+        assert_eq!(one_loop_later.track, coming_up(station, tracks, start)[0].track);
     }
 
     #[test]

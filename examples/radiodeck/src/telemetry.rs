@@ -26,9 +26,7 @@ pub fn start_metrics() {
 
 fn install() -> Result<PrometheusHandle, BuildError> {
     // Seconds: from the fastest query to the longest a caller waits.
-    let seconds = [
-        0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0,
-    ];
+    let seconds = [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
     // Queries a request: 1 to 4 are normal, two digits are one query a row.
     let queries = [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 10.0, 25.0, 50.0, 100.0];
     let handle = PrometheusBuilder::new()

@@ -45,17 +45,12 @@ fn query() -> impl Strategy<Value = String> {
         "[0-9]{0,12}",
         "[a-zA-Z%+_\\-]{0,20}",
         "(%[0-9a-f]{2}){0,8}",
-        prop::sample::select(vec![
-            "json", "html", "xml", "name", "jazz", "yes", "/x", "//x"
-        ])
-        .prop_map(str::to_owned),
+        prop::sample::select(vec!["json", "html", "xml", "name", "jazz", "yes", "/x", "//x"])
+            .prop_map(str::to_owned),
     ];
     let pairs = prop::collection::vec((name, value), 0..4);
     pairs.prop_map(|pairs| {
-        let pairs: Vec<_> = pairs
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
         pairs.join("&")
     })
 }
@@ -120,10 +115,7 @@ fn every_request_gets_an_answer_that_is_not_our_fault() {
             }
             let request = request.body(Body::from(body)).unwrap();
             let shown = format!("{request:?}");
-            let status = runtime
-                .block_on(site.router.clone().oneshot(request))
-                .unwrap()
-                .status();
+            let status = runtime.block_on(site.router.clone().oneshot(request)).unwrap().status();
             prop_assert!(!status.is_server_error(), "{status} for {shown}");
             Ok(())
         },

@@ -59,16 +59,11 @@ async fn no_page_costs_more_than_the_budget() {
 #[tokio::test]
 async fn one_query_a_row_is_reported() {
     async fn naive(State(store): State<Arc<dyn Store>>) -> String {
-        let page = store
-            .stations(&StationQuery::all(Window::page(1, 24)))
-            .await
-            .unwrap();
+        let page = store.stations(&StationQuery::all(Window::page(1, 24))).await.unwrap();
         let mut titles = String::new();
         for station in page.items {
             let id: [StationId; 1] = [station.id];
-            titles += &store.now_playing(&id, support::NOW).await.unwrap()[0]
-                .track
-                .title;
+            titles += &store.now_playing(&id, support::NOW).await.unwrap()[0].track.title;
         }
         titles
     }
@@ -81,10 +76,7 @@ async fn one_query_a_row_is_reported() {
     let answer = support::ask(router, "GET", "/naive", &[], "").await;
     assert_eq!(answer.cost(), (25, 25));
     let metrics = telemetry::metrics_text();
-    assert!(
-        metrics.contains("radiodeck_db_over_budget{route=\"/naive\"} 1"),
-        "{metrics}"
-    );
+    assert!(metrics.contains("radiodeck_db_over_budget{route=\"/naive\"} 1"), "{metrics}");
     let sum = "radiodeck_db_queries_per_request_sum{route=\"/naive\"} 25";
     assert!(metrics.contains(sum), "{metrics}");
 }
@@ -95,11 +87,7 @@ async fn metrics_tell_queries_and_time_of_each_route() {
     let site = Site::start().await;
     site.get("/stations/7").await;
     let metrics = site.get("/metrics").await;
-    assert!(
-        metrics
-            .header("content-type")
-            .starts_with("text/plain; version=0.0.4")
-    );
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
     for line in [
         "radiodeck_db_queries_per_request_bucket{route=\"/stations/{id}\",le=\"2\"}",
         "radiodeck_db_round_trips_per_request_count{route=\"/stations/{id}\"}",

@@ -23,35 +23,24 @@ async fn one_address_answers_in_three_forms() {
     let html = site.browse("/stations/7").await;
     assert_eq!(html.header("content-type"), "text/html; charset=utf-8");
     assert!(html.body.starts_with("<!doctype html>"));
-    for (path, accept) in [
-        ("/stations/7?format=xml", "*/*"),
-        ("/stations/7", "application/xml"),
-    ] {
+    for (path, accept) in [("/stations/7?format=xml", "*/*"), ("/stations/7", "application/xml")] {
         let xml = site.ask("GET", path, &[("accept", accept)], "").await;
         assert_eq!(xml.header("content-type"), "application/xml; charset=utf-8");
-        assert!(
-            xml.body.contains("<station><id>7</id><name>"),
-            "{}",
-            xml.body
-        );
+        assert!(xml.body.contains("<station><id>7</id><name>"), "{}", xml.body);
     }
 }
 
 #[tokio::test]
 async fn the_host_says_who_the_site_is_for() {
     let site = Site::start().await;
-    for (host, form) in [
-        ("www.radiodeck.test", "text/html"),
-        ("api.radiodeck.test", "application/json"),
-    ] {
+    for (host, form) in
+        [("www.radiodeck.test", "text/html"), ("api.radiodeck.test", "application/json")]
+    {
         let answer = site.ask("GET", "/stations", &[("host", host)], "").await;
         assert!(answer.header("content-type").starts_with(form), "{host}");
         let answer = site.ask("GET", "/nothing", &[("host", host)], "").await;
         assert_eq!(answer.status, 404);
-        assert!(
-            answer.header("content-type").starts_with(form),
-            "{host}: errors too"
-        );
+        assert!(answer.header("content-type").starts_with(form), "{host}: errors too");
     }
 }
 
@@ -61,20 +50,13 @@ async fn pages_of_a_list_follow_each_other() {
     let mut names = Vec::new();
     let mut page = 1;
     loop {
-        let list = site
-            .get(&format!("/stations?sort=name&per_page=50&page={page}"))
-            .await
-            .json();
+        let list = site.get(&format!("/stations?sort=name&per_page=50&page={page}")).await.json();
         assert_eq!((&list["total"], &list["pages"]), (&120.into(), &3.into()));
         let stations = list["stations"].as_array().unwrap();
         if stations.is_empty() {
             break;
         }
-        names.extend(
-            stations
-                .iter()
-                .map(|station| station["name"].as_str().unwrap().to_owned()),
-        );
+        names.extend(stations.iter().map(|station| station["name"].as_str().unwrap().to_owned()));
         page += 1;
     }
     assert_eq!((page, names.len()), (4, 120));
@@ -88,8 +70,7 @@ async fn what_is_on_air_follows_from_the_clock() {
     assert!(first["started"].as_i64().unwrap() <= NOW && NOW < first["ends"].as_i64().unwrap());
     let detail = site.get("/stations/3").await.json();
     assert_eq!(detail["now"]["track"], first["track"]);
-    site.clock
-        .store(first["ends"].as_i64().unwrap(), Ordering::Relaxed);
+    site.clock.store(first["ends"].as_i64().unwrap(), Ordering::Relaxed);
     let second = site.get("/stations/3/now").await.json();
     assert_eq!(second["started"], first["ends"]);
     assert_eq!(second["track"], detail["next"][0]["track"]);
@@ -99,9 +80,7 @@ async fn what_is_on_air_follows_from_the_clock() {
 async fn a_favourite_is_put_and_deleted_as_often_as_one_likes() {
     let site = Site::start().await;
     let badge = [("x-listener", "1")];
-    let before = site.get("/stations/90").await.json()["favourites"]
-        .as_i64()
-        .unwrap();
+    let before = site.get("/stations/90").await.json()["favourites"].as_i64().unwrap();
     let kept = site.ask("GET", "/stations/90", &badge, "").await.json()["favourite"] == true;
     assert!(!kept, "the seed leaves this one free");
     for _ in 0..2 {
@@ -114,10 +93,7 @@ async fn a_favourite_is_put_and_deleted_as_often_as_one_likes() {
     let list = site.ask("GET", "/favourites", &badge, "").await.json();
     assert_eq!(list["stations"][0]["id"], 90, "newest first");
     for _ in 0..2 {
-        let state = site
-            .ask("DELETE", "/favourites/90", &badge, "")
-            .await
-            .json();
+        let state = site.ask("DELETE", "/favourites/90", &badge, "").await.json();
         assert_eq!(state["favourites"], before);
     }
     let list = site.ask("GET", "/stations/90", &badge, "").await.json();
@@ -130,21 +106,10 @@ async fn favourites_belong_to_somebody() {
     assert_eq!(site.get("/favourites").await.status, 401);
     assert_eq!(site.ask("PUT", "/favourites/1", &[], "").await.status, 401);
     let stranger = [("x-listener", "999999")];
-    assert_eq!(
-        site.ask("PUT", "/favourites/1", &stranger, "").await.status,
-        401
-    );
+    assert_eq!(site.ask("PUT", "/favourites/1", &stranger, "").await.status, 401);
     let listener = [("cookie", "theme=dark; listener=2")];
-    assert_eq!(
-        site.ask("PUT", "/favourites/999999", &listener, "")
-            .await
-            .status,
-        404
-    );
-    assert_eq!(
-        site.ask("PUT", "/favourites/1", &listener, "").await.status,
-        200
-    );
+    assert_eq!(site.ask("PUT", "/favourites/999999", &listener, "").await.status, 404);
+    assert_eq!(site.ask("PUT", "/favourites/1", &listener, "").await.status, 200);
     let redirect = site.browse("/favourites").await;
     assert_eq!(
         (redirect.status.as_u16(), redirect.header("location")),
@@ -157,103 +122,50 @@ async fn a_listener_signs_in_with_a_form_and_out_again() {
     let site = Site::start().await;
     let page = site.browse("/sign-in?next=%2Ffavourites").await;
     assert!(page.body.contains("name=\"next\" value=\"/favourites\""));
-    let answer = site
-        .ask("POST", "/sign-in", &[], "listener=7&next=%2Ffavourites")
-        .await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("location")),
-        (303, "/favourites")
-    );
+    let answer = site.ask("POST", "/sign-in", &[], "listener=7&next=%2Ffavourites").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/favourites"));
     let cookie = answer.header("set-cookie");
     assert!(
         cookie.starts_with("listener=7;") && cookie.contains("HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
     let name = &Seed::small().rows().listeners[6].name;
-    let page = site
-        .ask("GET", "/?format=html", &[("cookie", "listener=7")], "")
-        .await;
+    let page = site.ask("GET", "/?format=html", &[("cookie", "listener=7")], "").await;
     assert!(page.body.contains(name.as_str()), "the page knows {name}");
-    let answer = site
-        .ask("POST", "/sign-out", &[("cookie", "listener=7")], "")
-        .await;
-    assert!(
-        answer
-            .header("set-cookie")
-            .starts_with("listener=; Max-Age=0")
-    );
-    let elsewhere = site
-        .ask("POST", "/sign-in", &[], "listener=7&next=//evil.test")
-        .await;
+    let answer = site.ask("POST", "/sign-out", &[("cookie", "listener=7")], "").await;
+    assert!(answer.header("set-cookie").starts_with("listener=; Max-Age=0"));
+    let elsewhere = site.ask("POST", "/sign-in", &[], "listener=7&next=//evil.test").await;
     assert_eq!(elsewhere.header("location"), "/");
     for form in ["", "listener=0", "listener=x", "listener=1&listener=2"] {
-        assert_eq!(
-            site.ask("POST", "/sign-in", &[], form).await.status,
-            400,
-            "{form}"
-        );
+        assert_eq!(site.ask("POST", "/sign-in", &[], form).await.status, 400, "{form}");
     }
-    assert_eq!(
-        site.ask("POST", "/sign-in", &[], "listener=999999")
-            .await
-            .status,
-        401
-    );
+    assert_eq!(site.ask("POST", "/sign-in", &[], "listener=999999").await.status, 401);
 }
 
 #[tokio::test]
 async fn the_heart_works_without_scripts() {
     let site = Site::start().await;
-    let headers = [
-        ("cookie", "listener=1"),
-        ("referer", "http://localhost/stations?page=2"),
-    ];
-    let answer = site
-        .ask("POST", "/favourites/90", &headers, "keep=yes")
-        .await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("location")),
-        (303, "/stations?page=2")
-    );
-    let page = site
-        .ask("GET", "/stations/90?format=html", &headers, "")
-        .await;
+    let headers = [("cookie", "listener=1"), ("referer", "http://localhost/stations?page=2")];
+    let answer = site.ask("POST", "/favourites/90", &headers, "keep=yes").await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/stations?page=2"));
+    let page = site.ask("GET", "/stations/90?format=html", &headers, "").await;
     assert!(page.body.contains("aria-pressed=\"true\""));
-    site.ask("POST", "/favourites/90", &headers, "keep=no")
-        .await;
-    let page = site
-        .ask("GET", "/stations/90?format=html", &headers, "")
-        .await;
+    site.ask("POST", "/favourites/90", &headers, "keep=no").await;
+    let page = site.ask("GET", "/stations/90?format=html", &headers, "").await;
     assert!(page.body.contains("aria-pressed=\"false\""));
-    assert_eq!(
-        site.ask("POST", "/favourites/90", &headers, "keep=maybe")
-            .await
-            .status,
-        400
-    );
+    assert_eq!(site.ask("POST", "/favourites/90", &headers, "keep=maybe").await.status, 400);
 }
 
 #[tokio::test]
 async fn text_from_outside_stays_text() {
     let site = Site::start().await;
-    let page = site
-        .browse("/stations?q=%3Cscript%3Ealert(1)%3C/script%3E%22%27")
-        .await;
+    let page = site.browse("/stations?q=%3Cscript%3Ealert(1)%3C/script%3E%22%27").await;
     assert_eq!(page.status, 200);
     assert!(!page.body.contains("<script>alert"), "{}", page.body);
-    assert!(
-        page.body
-            .contains("value=\"&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;\"")
-    );
+    assert!(page.body.contains("value=\"&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;\""));
     let policy = page.header("content-security-policy");
-    assert!(
-        policy.contains("script-src 'self'") && !policy.contains("unsafe"),
-        "{policy}"
-    );
-    assert!(
-        !page.body.contains(" style=") && !page.body.contains(" onclick="),
-        "nothing inline"
-    );
+    assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert!(!page.body.contains(" style=") && !page.body.contains(" onclick="), "nothing inline");
 }
 
 #[tokio::test]
@@ -296,35 +208,19 @@ async fn nonsense_is_refused_in_the_callers_form() {
         assert_eq!(json.json()["error"]["status"], status, "{path}");
         let html = site.browse(path).await;
         assert_eq!(html.status, status, "{path}");
-        assert!(
-            html.body.starts_with("<!doctype html>"),
-            "{path}: {}",
-            html.body
-        );
+        assert!(html.body.starts_with("<!doctype html>"), "{path}: {}", html.body);
         assert_eq!(html.header("cache-control"), "no-store", "{path}");
     }
-    let xml = site
-        .ask("GET", "/nothing", &[("accept", "text/xml")], "")
-        .await;
-    assert!(
-        xml.body.contains("<error><status>404</status>"),
-        "{}",
-        xml.body
-    );
+    let xml = site.ask("GET", "/nothing", &[("accept", "text/xml")], "").await;
+    assert!(xml.body.contains("<error><status>404</status>"), "{}", xml.body);
 }
 
 #[tokio::test]
 async fn the_wrong_method_is_named_and_the_right_one_too() {
     let site = Site::start().await;
     let answer = site.ask("DELETE", "/stations/7", &[], "").await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("allow")),
-        (405, "GET,HEAD")
-    );
-    assert_eq!(
-        answer.json()["error"]["message"],
-        "this address does not take that method"
-    );
+    assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET,HEAD"));
+    assert_eq!(answer.json()["error"]["message"], "this address does not take that method");
     let head = site.ask("HEAD", "/nothing", &[], "").await;
     assert_eq!((head.status.as_u16(), head.body.as_str()), (404, ""));
 }
@@ -337,22 +233,10 @@ async fn an_empty_result_is_a_page_and_not_an_error() {
     assert!(page.body.contains("Nothing on this frequency"));
     let page = site.browse("/stations?page=500").await;
     assert!(page.body.contains("Page 500 of 5") && page.body.contains("rel=\"prev\""));
-    let nobody_yet = (1..60).find(|id| {
-        Seed::small()
-            .rows()
-            .favourites
-            .iter()
-            .all(|row| row.listener.get() != *id)
-    });
+    let nobody_yet = (1..60)
+        .find(|id| Seed::small().rows().favourites.iter().all(|row| row.listener.get() != *id));
     let badge = nobody_yet.expect("somebody keeps nothing").to_string();
-    let page = site
-        .ask(
-            "GET",
-            "/favourites?format=html",
-            &[("x-listener", &badge)],
-            "",
-        )
-        .await;
+    let page = site.ask("GET", "/favourites?format=html", &[("x-listener", &badge)], "").await;
     assert!(page.body.contains("No favourites here"));
 }
 
@@ -369,42 +253,21 @@ async fn files_with_a_version_are_cached_for_ever() {
     for address in addresses {
         let file = site.get(address).await;
         assert_eq!(file.status, 200, "{address}");
-        assert!(
-            file.header("cache-control").contains("immutable"),
-            "{address}"
-        );
-        assert!(
-            file.header("set-cookie").is_empty() && file.cost() == (0, 0),
-            "{address}"
-        );
+        assert!(file.header("cache-control").contains("immutable"), "{address}");
+        assert!(file.header("set-cookie").is_empty() && file.cost() == (0, 0), "{address}");
         let tag = [("if-none-match", file.header("etag"))];
         let again = site.ask("GET", address, &tag, "").await;
-        assert_eq!(
-            (again.status.as_u16(), again.body.as_str()),
-            (304, ""),
-            "{address}"
-        );
+        assert_eq!((again.status.as_u16(), again.body.as_str()), (304, ""), "{address}");
     }
-    for address in [
-        "/assets/site.css",
-        "/assets/site.css?v=old",
-        "/covers/7.svg",
-        "/favicon.ico",
-    ] {
+    for address in ["/assets/site.css", "/assets/site.css?v=old", "/covers/7.svg", "/favicon.ico"] {
         assert_eq!(
             site.get(address).await.header("cache-control"),
             "public, max-age=300",
             "{address}"
         );
     }
-    let covers = [
-        site.get("/covers/7.svg?v=1").await,
-        site.get("/covers/7.svg?v=2").await,
-    ];
-    assert_ne!(
-        covers[0].body, covers[1].body,
-        "a new version is a new picture"
-    );
+    let covers = [site.get("/covers/7.svg?v=1").await, site.get("/covers/7.svg?v=2").await];
+    assert_ne!(covers[0].body, covers[1].body, "a new version is a new picture");
 }
 
 #[tokio::test]
@@ -425,37 +288,15 @@ async fn a_dead_database_is_said_so_and_static_files_still_come() {
     drop(site);
     let ready = support::ask(router.clone(), "GET", "/readyz", &[], "").await;
     assert_eq!(ready.status, 503);
-    assert!(
-        ready.json()["reason"]
-            .as_str()
-            .unwrap()
-            .contains("cannot be reached")
-    );
-    assert_eq!(
-        support::ask(router.clone(), "GET", "/healthz", &[], "")
-            .await
-            .status,
-        200
-    );
+    assert!(ready.json()["reason"].as_str().unwrap().contains("cannot be reached"));
+    assert_eq!(support::ask(router.clone(), "GET", "/healthz", &[], "").await.status, 200);
     let list = support::ask(router.clone(), "GET", "/stations", &[], "").await;
-    assert_eq!(
-        (list.status.as_u16(), list.header("retry-after")),
-        (503, "1")
-    );
-    assert!(
-        !list.body.contains("secret"),
-        "what the database said is for the log: {}",
-        list.body
-    );
+    assert_eq!((list.status.as_u16(), list.header("retry-after")), (503, "1"));
+    assert!(!list.body.contains("secret"), "what the database said is for the log: {}", list.body);
     let html = [("host", "www.radiodeck.test")];
     let page = support::ask(router.clone(), "GET", "/stations", &html, "").await;
     assert!(page.body.contains("Lost the signal"), "{}", page.body);
-    assert_eq!(
-        support::ask(router, "GET", "/covers/1.svg?v=1", &[], "")
-            .await
-            .status,
-        200
-    );
+    assert_eq!(support::ask(router, "GET", "/covers/1.svg?v=1", &[], "").await.status, 200);
 }
 
 /// The layers of a stage answer with a bare status; their callers still get a page or JSON.
@@ -473,10 +314,9 @@ async fn a_panic_and_a_timeout_are_told_in_the_callers_form() {
         ))
         .layer(CatchPanicLayer::custom(radiodeck::panic_response))
         .layer(from_fn(radiodeck::error_pages));
-    for (path, status, title) in [
-        ("/broken", 500, "Something broke"),
-        ("/stuck", 503, "Lost the signal"),
-    ] {
+    for (path, status, title) in
+        [("/broken", 500, "Something broke"), ("/stuck", 503, "Lost the signal")]
+    {
         let json = support::ask(router.clone(), "GET", path, &[], "").await;
         assert_eq!(json.status, status, "{path}");
         assert_eq!(json.json()["error"]["status"], status, "{path}");
@@ -495,9 +335,7 @@ async fn every_link_on_the_pages_leads_somewhere() {
         if seen.len() > 400 || !seen.insert(path.clone()) {
             continue;
         }
-        let page = site
-            .ask("GET", &path, &[("host", "www.radiodeck.test")], "")
-            .await;
+        let page = site.ask("GET", &path, &[("host", "www.radiodeck.test")], "").await;
         assert!(
             page.status.is_success() || page.status.is_redirection(),
             "{path}: {}",
@@ -509,11 +347,7 @@ async fn every_link_on_the_pages_leads_somewhere() {
             .filter(|text| text.starts_with('/') && !text.contains([' ', '>']));
         let forms_only =
             |link: &&str| !link.starts_with("/sign-out") && !(link.starts_with("/favourites/"));
-        pending.extend(
-            links
-                .filter(forms_only)
-                .map(|link| link.replace("&amp;", "&")),
-        );
+        pending.extend(links.filter(forms_only).map(|link| link.replace("&amp;", "&")));
     }
     assert!(seen.len() > 100);
 }

@@ -10,9 +10,7 @@ mod sqlite {
     #[tokio::test(flavor = "multi_thread")]
     async fn keeps_the_contract() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("db"), 3)
-            .await
-            .unwrap();
+        let store = SqliteStore::open(&directory.path().join("db"), 3).await.unwrap();
         store.fill(&Seed::small()).await.unwrap();
         contract::check(Arc::new(store)).await;
     }
@@ -43,17 +41,8 @@ mod sqlite {
         let kept = store.keep(listener, station, 1).await.unwrap().unwrap();
         drop(store);
         let store = SqliteStore::open(&path, 1).await.unwrap();
-        store
-            .fill(&Seed {
-                number: 2,
-                ..Seed::small()
-            })
-            .await
-            .unwrap();
-        assert_eq!(
-            store.station(station).await.unwrap().unwrap().favourites,
-            kept.favourites
-        );
+        store.fill(&Seed { number: 2, ..Seed::small() }).await.unwrap();
+        assert_eq!(store.station(station).await.unwrap().unwrap().favourites, kept.favourites);
     }
 
     #[tokio::test]
@@ -122,19 +111,10 @@ mod postgres {
         for (url, part) in [
             ("mysql://localhost/x", "must start with postgres://"),
             ("postgres://localhost:port/x", "read the address"),
-            (
-                "postgres://me:geheim@127.0.0.1:1/x",
-                "PostgreSQL at 127.0.0.1:1/x",
-            ),
+            ("postgres://me:geheim@127.0.0.1:1/x", "PostgreSQL at 127.0.0.1:1/x"),
         ] {
-            let error = PostgresStore::connect(url, 1)
-                .await
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains(part) && !error.contains("geheim"),
-                "{url}: {error}"
-            );
+            let error = PostgresStore::connect(url, 1).await.unwrap_err().to_string();
+            assert!(error.contains(part) && !error.contains("geheim"), "{url}: {error}");
         }
     }
 }

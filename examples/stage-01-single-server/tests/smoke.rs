@@ -12,10 +12,7 @@ async fn the_site_is_up_and_stops_when_asked() {
     let stage = Stage::start(STAGE, &[]).await;
     stage.walk().await;
     stage.stop().await;
-    assert!(
-        client::ask(&stage.address, "GET", "/", "").await.is_err(),
-        "nobody listens any more"
-    );
+    assert!(client::ask(&stage.address, "GET", "/", "").await.is_err(), "nobody listens any more");
 }
 
 #[tokio::test]
@@ -23,9 +20,7 @@ async fn favourites_survive_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let options = ["--data", data.path().to_str().unwrap()];
     let stage = Stage::start(STAGE, &options).await;
-    stage
-        .ask("PUT", "/favourites/2000", "x-listener: 5\r\n")
-        .await;
+    stage.ask("PUT", "/favourites/2000", "x-listener: 5\r\n").await;
     // Not even asked nicely.
     stage.process.kill();
     stage.process.wait(PATIENCE).await.unwrap();
@@ -47,22 +42,13 @@ async fn bad_options_are_refused_in_one_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let (code, said) = refused(STAGE, &["--data", file.path().to_str().unwrap()]);
     assert_eq!(code, Some(1));
-    assert!(
-        said.contains("data directory") && said.lines().count() == 1,
-        "{said}"
-    );
+    assert!(said.contains("data directory") && said.lines().count() == 1, "{said}");
 }
 
 #[tokio::test]
 async fn who_asks_is_the_peer_and_not_what_a_header_says() {
     let stage = Stage::start(STAGE, &[]).await;
-    let answer = stage
-        .ask("GET", "/whoami", "x-forwarded-for: 203.0.113.6\r\n")
-        .await;
-    assert!(
-        answer.text.contains("\"client\":\"127.0.0.1\""),
-        "{}",
-        answer.text
-    );
+    let answer = stage.ask("GET", "/whoami", "x-forwarded-for: 203.0.113.6\r\n").await;
+    assert!(answer.text.contains("\"client\":\"127.0.0.1\""), "{}", answer.text);
     stage.stop().await;
 }

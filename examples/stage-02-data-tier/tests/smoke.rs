@@ -20,36 +20,18 @@ async fn the_site_is_up_on_a_real_database_server() {
     let (one, two) = tokio::join!(Stage::start(STAGE, &options), Stage::start(STAGE, &options));
     one.walk().await;
     let seen = two.ask("GET", "/favourites", "x-listener: 1\r\n").await;
-    assert!(
-        seen.text.contains("\"id\":7,"),
-        "both serve the same data: {}",
-        seen.text
-    );
+    assert!(seen.text.contains("\"id\":7,"), "both serve the same data: {}", seen.text);
     two.stop_in_the_middle_of_a_request().await;
 
     postgres.kill().await.unwrap();
     let ready = one.get("/readyz").await;
     assert_eq!(ready.status, 503, "{}", ready.text);
     let list = one.get("/stations").await;
-    assert_eq!(
-        (list.status, list.header("retry-after")),
-        (503, Some("1")),
-        "{}",
-        list.text
-    );
-    assert_eq!(
-        one.get("/healthz").await.status,
-        200,
-        "the process itself is fine"
-    );
-    assert_eq!(
-        one.get("/covers/7.svg?v=1").await.status,
-        200,
-        "and so is what needs no database"
-    );
+    assert_eq!((list.status, list.header("retry-after")), (503, Some("1")), "{}", list.text);
+    assert_eq!(one.get("/healthz").await.status, 200, "the process itself is fine");
+    assert_eq!(one.get("/covers/7.svg?v=1").await.status, 200, "and so is what needs no database");
     postgres.restart().await.unwrap();
-    one.ask_until("/readyz", |answer| answer.status == 200)
-        .await;
+    one.ask_until("/readyz", |answer| answer.status == 200).await;
     one.walk().await;
     one.stop().await;
 }
@@ -58,22 +40,11 @@ async fn the_site_is_up_on_a_real_database_server() {
 async fn bad_options_are_refused_in_one_line() {
     let (code, said) = refused(STAGE, &[]);
     assert_eq!(code, Some(1));
-    assert!(
-        said.contains("--database postgres://") && said.lines().count() == 1,
-        "{said}"
-    );
-    let nowhere = [
-        "--listen",
-        "127.0.0.1:0",
-        "--database",
-        "postgres://me:geheim@127.0.0.1:1/x",
-    ];
+    assert!(said.contains("--database postgres://") && said.lines().count() == 1, "{said}");
+    let nowhere = ["--listen", "127.0.0.1:0", "--database", "postgres://me:geheim@127.0.0.1:1/x"];
     let (code, said) = refused(STAGE, &nowhere);
     assert_eq!(code, Some(1));
-    assert!(
-        said.contains("127.0.0.1:1/x") && said.lines().count() == 1,
-        "{said}"
-    );
+    assert!(said.contains("127.0.0.1:1/x") && said.lines().count() == 1, "{said}");
     assert!(!said.contains("geheim"), "{said}");
     refuses_bad_options(STAGE, &["--database", "postgres://127.0.0.1:1/x"]).await;
 }

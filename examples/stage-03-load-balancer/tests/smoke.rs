@@ -21,14 +21,7 @@ fn app_servers(stage: &Stage) -> Vec<u32> {
     let lines = stage.process.log().lines();
     lines
         .iter()
-        .filter_map(|line| {
-            line.split_once("app-")?
-                .1
-                .split_once("pid ")?
-                .1
-                .parse()
-                .ok()
-        })
+        .filter_map(|line| line.split_once("app-")?.1.split_once("pid ")?.1.parse().ok())
         .collect()
 }
 
@@ -42,17 +35,10 @@ async fn the_site_is_up_behind_the_balancer() {
         servers.insert(answer.header("x-served-by").unwrap().to_owned());
     }
     let pids: HashSet<_> = app_servers(&stage).into_iter().collect();
-    assert_eq!(
-        pids,
-        children(stage.process.pid()).into_iter().collect(),
-        "it says who they are"
-    );
+    assert_eq!(pids, children(stage.process.pid()).into_iter().collect(), "it says who they are");
     stage.stop().await;
     for pid in pids {
-        assert!(
-            !terrace_testkit::process::is_alive(pid),
-            "app server {pid} is gone too"
-        );
+        assert!(!terrace_testkit::process::is_alive(pid), "app server {pid} is gone too");
     }
 }
 
@@ -68,29 +54,19 @@ async fn a_killed_app_server_is_not_missed_and_comes_back() {
         .start()
         .unwrap();
     let mark = stage.process.log().mark();
-    let kill = std::process::Command::new("kill")
-        .args(["-9", &before[0].to_string()])
-        .status();
+    let kill = std::process::Command::new("kill").args(["-9", &before[0].to_string()]).status();
     assert!(kill.unwrap().success());
-    let back = stage
-        .process
-        .wait_for_line_since(mark, "app-1 is back, pid ", PATIENCE)
-        .await
-        .unwrap();
+    let back =
+        stage.process.wait_for_line_since(mark, "app-1 is back, pid ", PATIENCE).await.unwrap();
     let pid: u32 = back.rsplit(' ').next().unwrap().parse().unwrap();
     assert!(!before.contains(&pid), "another process: {pid}");
     // And it gets traffic again.
-    stage
-        .ask_until("/whoami", |answer| answer.number("pid") == pid)
-        .await;
+    stage.ask_until("/whoami", |answer| answer.number("pid") == pid).await;
 
     let report = load.finish().await;
     let answered = report.answered_with(200);
     let total = report.records().len();
-    println!(
-        "{total} requests, {answered} answered with 200: {:?}",
-        report.outcomes()
-    );
+    println!("{total} requests, {answered} answered with 200: {:?}", report.outcomes());
     // What was under way on the killed server may be cut; nothing else may be missed.
     assert!(total - answered <= 2, "{:?}", report.outcomes());
     stage.stop().await;
@@ -109,20 +85,11 @@ async fn only_the_balancer_has_an_address() {
     assert_eq!(advertised.len(), 1, "{advertised:?}");
     assert_eq!(listening_sockets(stage.process.pid()), 1);
     for pid in app_servers(&stage) {
-        assert_eq!(
-            listening_sockets(pid),
-            0,
-            "app server {pid} is on no network"
-        );
+        assert_eq!(listening_sockets(pid), 0, "app server {pid} is on no network");
     }
     for socket in sockets_of(&app_servers(&stage)) {
         let directory = socket.parent().unwrap().metadata().unwrap();
-        assert_eq!(
-            directory.permissions().mode() & 0o777,
-            0o700,
-            "{}",
-            socket.display()
-        );
+        assert_eq!(directory.permissions().mode() & 0o777, 0o700, "{}", socket.display());
     }
     stage.stop().await;
 }
@@ -132,13 +99,7 @@ fn sockets_of(pids: &[u32]) -> Vec<PathBuf> {
     let sockets: Vec<_> = pids
         .iter()
         .map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap())
-        .map(|line| {
-            line.split('\0')
-                .skip_while(|word| *word != "--socket")
-                .nth(1)
-                .unwrap()
-                .into()
-        })
+        .map(|line| line.split('\0').skip_while(|word| *word != "--socket").nth(1).unwrap().into())
         .collect();
     assert_eq!(sockets.len(), 2);
     sockets
@@ -150,11 +111,7 @@ fn listening_sockets(pid: u32) -> usize {
         .unwrap()
         .filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok())
         .filter_map(|link| {
-            let link = link
-                .to_str()?
-                .strip_prefix("socket:[")?
-                .strip_suffix(']')?
-                .to_owned();
+            let link = link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned();
             Some(link)
         })
         .collect();
@@ -176,14 +133,8 @@ async fn a_forwarded_address_from_outside_is_not_believed() {
     let lies =
         "x-forwarded-for: 203.0.113.6\r\nforwarded: for=203.0.113.7\r\nx-real-ip: 203.0.113.8\r\n";
     // From another address than the balancer's own, so that a client seen at all is one passed on.
-    let answer = client::ask_from([127, 0, 0, 2], &stage.address, "/whoami", lies)
-        .await
-        .unwrap();
-    assert!(
-        answer.text.contains("\"client\":\"127.0.0.2\""),
-        "{}",
-        answer.text
-    );
+    let answer = client::ask_from([127, 0, 0, 2], &stage.address, "/whoami", lies).await.unwrap();
+    assert!(answer.text.contains("\"client\":\"127.0.0.2\""), "{}", answer.text);
     stage.stop().await;
 }
 
@@ -209,10 +160,7 @@ async fn a_stop_under_load_cuts_nobody_off() {
     let unsent = report.count(|outcome| outcome == Outcome::NotSent);
     assert!(whole >= 200, "{report}");
     // A handshake that completes between the last accept and the close is reset by the kernel.
-    assert!(
-        report.records().len() - whole - refused - unsent <= 1,
-        "{report}"
-    );
+    assert!(report.records().len() - whole - refused - unsent <= 1, "{report}");
 }
 
 #[tokio::test]
@@ -225,16 +173,11 @@ async fn app_servers_do_not_outlive_a_killed_balancer() {
     stage.process.signal(Signal::Kill);
     stage.process.wait(PATIENCE).await.unwrap();
     let gone = async {
-        while servers
-            .iter()
-            .any(|pid| terrace_testkit::process::is_alive(*pid))
-        {
+        while servers.iter().any(|pid| terrace_testkit::process::is_alive(*pid)) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone)
-        .await
-        .expect("they end with their parent");
+    tokio::time::timeout(PATIENCE, gone).await.expect("they end with their parent");
 }
 
 #[tokio::test]
@@ -258,25 +201,13 @@ async fn a_request_under_way_is_finished_before_the_end() {
 #[tokio::test]
 async fn bad_options_are_refused_in_one_line() {
     refuses_bad_options(STAGE, &[]).await;
-    for options in [
-        &["--role", "app"][..],
-        &["--servers", "0"],
-        &["--servers", "65"],
-        &["--role", "x"],
-    ] {
+    for options in
+        [&["--role", "app"][..], &["--servers", "0"], &["--servers", "65"], &["--role", "x"]]
+    {
         let (code, said) = refused(STAGE, options);
-        assert_eq!(
-            (code, said.lines().count()),
-            (Some(2), 1),
-            "{options:?}: {said}"
-        );
+        assert_eq!((code, said.lines().count()), (Some(2), 1), "{options:?}: {said}");
     }
-    let nowhere = [
-        "--listen",
-        "127.0.0.1:0",
-        "--database",
-        "postgres://127.0.0.1:1/x",
-    ];
+    let nowhere = ["--listen", "127.0.0.1:0", "--database", "postgres://127.0.0.1:1/x"];
     let (code, said) = refused(STAGE, &nowhere);
     assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
 }

@@ -141,17 +141,15 @@ where
             config.validate().map_err(BuildError::Health)?;
         }
         let mut table = Table::new(self.health.is_some());
-        let joined = table
-            .apply(Change::Replace(self.endpoints))
-            .map_err(|error| match error {
-                MembershipError::Duplicate { name } | MembershipError::Unknown { name } => {
-                    BuildError::DuplicateEndpoint { name }
-                }
-                // A table has no driver that could have stopped.
-                MembershipError::DriverStopped => BuildError::DuplicateEndpoint {
-                    name: self.name.clone(),
-                },
-            })?;
+        let joined = table.apply(Change::Replace(self.endpoints)).map_err(|error| match error {
+            MembershipError::Duplicate { name } | MembershipError::Unknown { name } => {
+                BuildError::DuplicateEndpoint { name }
+            }
+            // A table has no driver that could have stopped.
+            MembershipError::DriverStopped => {
+                BuildError::DuplicateEndpoint { name: self.name.clone() }
+            }
+        })?;
         let mut rng = Rng::from_seed(self.seed.unwrap_or_else(|| RandomState::new().hash_one(())));
         let published = Arc::new(ArcSwap::from_pointee(table.snapshot(&*self.policy)));
         let telemetry = Arc::new(Telemetry::new(self.name));

@@ -69,10 +69,7 @@ where
     }
 
     pub(super) fn failed(shared: Arc<Shared<S, Req, C, R>>, error: BalanceError<S::Error>) -> Self {
-        Self {
-            shared,
-            state: State::NotPicked { error: Some(error) },
-        }
+        Self { shared, state: State::NotPicked { error: Some(error) } }
     }
 }
 
@@ -88,13 +85,7 @@ where
         let mut this = self.project();
         loop {
             let output = match this.state.as_mut().project() {
-                StateProj::Attempt {
-                    response,
-                    lease,
-                    saved,
-                    tried,
-                    attempts,
-                } => {
+                StateProj::Attempt { response, lease, saved, tried, attempts } => {
                     let result = ready!(response.poll(cx));
                     // There is one from the start of every attempt to its end.
                     let Some(lease) = lease.take() else {
@@ -109,8 +100,7 @@ where
                             // The failed attempt no longer counts when the next one is picked.
                             drop(lease);
                             let again =
-                                this.shared
-                                    .again(*attempts, sent, &mut source, saved, tried);
+                                this.shared.again(*attempts, sent, &mut source, saved, tried);
                             if let Some(next) = again {
                                 let (lease, service, request) = next;
                                 let next = State::Attempt {
@@ -125,13 +115,7 @@ where
                             }
                             this.shared.telemetry.endpoint_failed(sent);
                             let attempts = *attempts;
-                            Err(BalanceError::Endpoint {
-                                id,
-                                name,
-                                sent,
-                                attempts,
-                                source,
-                            })
+                            Err(BalanceError::Endpoint { id, name, sent, attempts, source })
                         }
                     }
                 }
@@ -168,10 +152,7 @@ impl<S: Clone, Req, C, R> Shared<S, Req, C, R> {
             Sent::No => saved.take().or_else(|| self.retry.reclaim(source)),
             Sent::Maybe => saved.take(),
         }?;
-        let picked = self
-            .published
-            .load()
-            .pick::<E>(&request, tried, &mut self.fresh_rng());
+        let picked = self.published.load().pick::<E>(&request, tried, &mut self.fresh_rng());
         let (lease, service) = picked.ok()?;
         self.telemetry.retried();
         Some((lease, service, request))

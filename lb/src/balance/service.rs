@@ -51,10 +51,7 @@ pub(crate) struct Shared<S, Req, C, R> {
 impl<S, Req, C, R> Shared<S, Req, C, R> {
     pub(super) fn fresh_rng(&self) -> Rng {
         // Weyl's sequence with the golden ratio: neighbouring seeds far apart, none twice.
-        Rng::from_seed(
-            self.seeds
-                .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed),
-        )
+        Rng::from_seed(self.seeds.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed))
     }
 }
 
@@ -71,10 +68,7 @@ where
 
 impl<S: Clone, Req, C, R> Balance<S, Req, C, R> {
     pub(super) fn new(shared: Arc<Shared<S, Req, C, R>>) -> Self {
-        Self {
-            rng: shared.fresh_rng(),
-            shared,
-        }
+        Self { rng: shared.fresh_rng(), shared }
     }
 
     /// Chooses an endpoint and takes a lease on it: the balancer without the service around it.
@@ -89,10 +83,7 @@ impl<S: Clone, Req, C, R> Balance<S, Req, C, R> {
         &mut self,
         request: &Req,
     ) -> Result<(Lease, S), BalanceError<std::convert::Infallible>> {
-        self.shared
-            .published
-            .load()
-            .pick(request, &Tried::default(), &mut self.rng)
+        self.shared.published.load().pick(request, &Tried::default(), &mut self.rng)
     }
 
     /// A handle to change the members.
@@ -144,10 +135,7 @@ where
 impl<S, Req, C, R> Clone for Balance<S, Req, C, R> {
     fn clone(&self) -> Self {
         // A generator of its own: with a copied one all clones would choose alike.
-        Self {
-            rng: self.shared.fresh_rng(),
-            shared: Arc::clone(&self.shared),
-        }
+        Self { rng: self.shared.fresh_rng(), shared: Arc::clone(&self.shared) }
     }
 }
 

@@ -67,8 +67,6 @@ impl<B: Body> Body for LeaseBody<B> {
 
 impl<B> fmt::Debug for LeaseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LeaseBody")
-            .field("lease", &self.lease)
-            .finish_non_exhaustive()
+        f.debug_struct("LeaseBody").field("lease", &self.lease).finish_non_exhaustive()
     }
 }

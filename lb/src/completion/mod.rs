@@ -59,9 +59,7 @@ impl<B: Body> Completion<Response<B>> for AtBodyEnd {
 
     fn complete(&self, lease: Lease, mut response: Response<B>) -> Self::Output {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            response
-                .extensions_mut()
-                .insert(TunnelLease(Arc::new(lease)));
+            response.extensions_mut().insert(TunnelLease(Arc::new(lease)));
             return response.map(LeaseBody::untracked);
         }
         response.map(|body| LeaseBody::new(body, lease))

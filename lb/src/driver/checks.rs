@@ -26,13 +26,7 @@ pub(super) struct Checks<S> {
 impl<S: Clone + Send + Sync + 'static> Checks<S> {
     pub(super) fn new(check: Arc<dyn Check<S>>, config: HealthConfig, rng: Rng) -> Self {
         let schedule = Schedule::new(&config, rng);
-        Self {
-            check,
-            config,
-            schedule,
-            running: JoinSet::new(),
-            endpoints: HashMap::new(),
-        }
+        Self { check, config, schedule, running: JoinSet::new(), endpoints: HashMap::new() }
     }
 
     pub(super) fn thresholds(&self) -> (u32, u32) {
@@ -54,9 +48,7 @@ impl<S: Clone + Send + Sync + 'static> Checks<S> {
                 continue;
             };
             let (check, limit) = (Arc::clone(&self.check), self.config.timeout);
-            let task = self
-                .running
-                .spawn(async move { bounded(check, service, limit).await });
+            let task = self.running.spawn(async move { bounded(check, service, limit).await });
             self.endpoints.insert(task.id(), id);
         }
     }

@@ -23,12 +23,7 @@ pub(super) struct Discovery<S> {
 
 impl<S> Discovery<S> {
     pub(super) fn new(source: Option<Box<dyn Discover<S>>>, rng: Rng) -> Self {
-        Self {
-            source,
-            pause: FIRST_PAUSE,
-            not_before: None,
-            rng,
-        }
+        Self { source, pause: FIRST_PAUSE, not_before: None, rng }
     }
 
     /// Waits for the next change or error; for ever once the source has ended.

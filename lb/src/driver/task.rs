@@ -69,9 +69,7 @@ where
     pub(super) fn new(parts: Parts<S, Req>) -> Self {
         let mut rng = parts.rng;
         let discovery = Discovery::new(parts.discovery, Rng::from_seed(rng.next_u64()));
-        let mut checks = parts
-            .health
-            .map(|(check, config)| Checks::new(check, config, rng));
+        let mut checks = parts.health.map(|(check, config)| Checks::new(check, config, rng));
         if let Some(checks) = &mut checks {
             parts.joined.into_iter().for_each(|id| checks.join(id));
         }
@@ -85,11 +83,7 @@ where
             // The first round tells the metrics what was built.
             dirty: true,
             publish_at: Instant::now(),
-            inputs: Inputs {
-                commands: parts.commands,
-                gone: parts.gone,
-                discovery,
-            },
+            inputs: Inputs { commands: parts.commands, gone: parts.gone, discovery },
         }
     }
 
@@ -125,11 +119,7 @@ where
         let publish = self.dirty.then_some(self.publish_at);
         let check = self.checks.as_ref().and_then(|checks| checks.next(now));
         let timer = publish.into_iter().chain(check).min();
-        let Inputs {
-            commands,
-            gone,
-            discovery,
-        } = &mut self.inputs;
+        let Inputs { commands, gone, discovery } = &mut self.inputs;
         tokio::select! {
             biased;
             _ = gone => Event::Gone,

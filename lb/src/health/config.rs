@@ -72,13 +72,7 @@ impl HealthConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<(), HealthConfigError> {
-        let refuse = |field, value: String, range| {
-            Err(HealthConfigError {
-                field,
-                value,
-                range,
-            })
-        };
+        let refuse = |field, value: String, range| Err(HealthConfigError { field, value, range });
         let sane = Duration::from_millis(1)..=Duration::from_secs(86_400);
         if !sane.contains(&self.interval) {
             return refuse("interval", format!("{:?}", self.interval), "1 ms to a day");
@@ -112,11 +106,7 @@ pub struct HealthConfigError {
 
 impl fmt::Display for HealthConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "health check {} is {}, must be {}",
-            self.field, self.value, self.range
-        )
+        write!(f, "health check {} is {}, must be {}", self.field, self.value, self.range)
     }
 }
 
@@ -132,22 +122,13 @@ mod tests {
         assert_eq!(ok.validate(), Ok(()));
         for (config, named) in [
             (ok.clone().interval(Duration::ZERO), "interval is 0ns"),
-            (
-                ok.clone().interval(Duration::MAX),
-                "interval is 18446744073709551615",
-            ),
+            (ok.clone().interval(Duration::MAX), "interval is 18446744073709551615"),
             (ok.clone().timeout(Duration::ZERO), "timeout is 0ns"),
             (ok.clone().thresholds(0, 1), "rise is 0"),
             (ok.clone().thresholds(1, 0), "fall is 0"),
             (ok.clone().jitter(f64::NAN), "jitter is NaN"),
             (ok.clone().jitter(1.5), "jitter is 1.5"),
-            (
-                HealthConfig {
-                    concurrency: 0,
-                    ..ok
-                },
-                "concurrency is 0",
-            ),
+            (HealthConfig { concurrency: 0, ..ok }, "concurrency is 0"),
         ] {
             let error = config.validate().unwrap_err().to_string();
             assert!(error.contains(named), "{error}");

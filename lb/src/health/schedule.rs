@@ -85,8 +85,7 @@ impl Schedule {
     fn wait(&mut self) -> Duration {
         // Even in -jitter ..= +jitter; 2^53 steps is all that f64 can tell apart.
         let unit = (self.rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-        self.interval
-            .mul_f64(1.0 + self.jitter * (2.0 * unit - 1.0))
+        self.interval.mul_f64(1.0 + self.jitter * (2.0 * unit - 1.0))
     }
 }
 
@@ -95,17 +94,11 @@ mod tests {
     use super::*;
 
     fn id(slot: u32) -> EndpointId {
-        EndpointId {
-            slot,
-            generation: 0,
-        }
+        EndpointId { slot, generation: 0 }
     }
 
     fn schedule(concurrency: usize) -> Schedule {
-        let config = HealthConfig {
-            concurrency,
-            ..HealthConfig::default()
-        };
+        let config = HealthConfig { concurrency, ..HealthConfig::default() };
         Schedule::new(&config, Rng::from_seed(7))
     }
 
@@ -119,10 +112,7 @@ mod tests {
             let now = schedule.next(now).expect("something is due");
             assert_eq!(schedule.start(now), Some(id(1)));
             schedule.done(id(1), now);
-            let wait = schedule
-                .next(now)
-                .expect("asked again")
-                .saturating_duration_since(now);
+            let wait = schedule.next(now).expect("asked again").saturating_duration_since(now);
             assert!((1_600..=2_400).contains(&wait.as_millis()), "{wait:?}");
         }
     }

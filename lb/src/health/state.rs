@@ -53,18 +53,12 @@ pub(crate) struct Health {
 
 impl Health {
     pub(crate) fn unchecked() -> Self {
-        Self {
-            status: Status::Unchecked,
-            against: 0,
-        }
+        Self { status: Status::Unchecked, against: 0 }
     }
 
     /// The health of an endpoint that nobody checks.
     pub(crate) fn assumed() -> Self {
-        Self {
-            status: Status::Up,
-            against: 0,
-        }
+        Self { status: Status::Up, against: 0 }
     }
 
     pub(crate) fn status(self) -> Status {
@@ -87,10 +81,7 @@ impl Health {
         if self.against < needed {
             return None;
         }
-        *self = Self {
-            status: to,
-            against: 0,
-        };
+        *self = Self { status: to, against: 0 };
         Some(to)
     }
 }

@@ -48,8 +48,7 @@ impl<S> Members<S> {
         &self,
         endpoints: impl IntoIterator<Item = Endpoint<S>>,
     ) -> Result<(), MembershipError> {
-        self.make(Change::Replace(endpoints.into_iter().collect()))
-            .await
+        self.make(Change::Replace(endpoints.into_iter().collect())).await
     }
 
     /// Adds an endpoint.
@@ -81,9 +80,7 @@ impl<S> Members<S> {
 
 impl<S> Clone for Members<S> {
     fn clone(&self) -> Self {
-        Self {
-            sender: self.sender.clone(),
-        }
+        Self { sender: self.sender.clone() }
     }
 }
 

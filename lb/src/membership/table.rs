@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Change;
 use super::snapshot::{EndpointView, Snapshot, SnapshotParts};
 use crate::health::{Health, Status};
-use crate::lease::{Load, Member};
+use crate::lease::Member;
 use crate::policy::{Candidate, Policy};
 use crate::{Endpoint, EndpointId, MembershipError};
 
@@ -36,12 +36,7 @@ struct Occupant<S> {
 
 impl<S: Clone> Table<S> {
     pub(crate) fn new(checked: bool) -> Self {
-        Self {
-            slots: Vec::new(),
-            free: Vec::new(),
-            by_name: HashMap::new(),
-            checked,
-        }
+        Self { slots: Vec::new(), free: Vec::new(), by_name: HashMap::new(), checked }
     }
 
     /// Makes a change, whole or not at all; returns the members that joined.
@@ -51,10 +46,7 @@ impl<S: Clone> Table<S> {
             Change::Add(endpoint) => self.add(endpoint).map(|id| vec![id]),
             Change::Remove(name) => self.remove(&name).map(|()| Vec::new()),
             Change::Weight(name, weight) => {
-                let slot = *self
-                    .by_name
-                    .get(&name)
-                    .ok_or(MembershipError::Unknown { name })?;
+                let slot = *self.by_name.get(&name).ok_or(MembershipError::Unknown { name })?;
                 if let Some(occupant) = &mut self.slots[slot as usize].occupant {
                     occupant.weight = weight;
                 }
@@ -64,51 +56,26 @@ impl<S: Clone> Table<S> {
     }
 
     fn add(&mut self, endpoint: Endpoint<S>) -> Result<EndpointId, MembershipError> {
-        let Endpoint {
-            name,
-            weight,
-            service,
-        } = endpoint;
+        let Endpoint { name, weight, service } = endpoint;
         if self.by_name.contains_key(&name) {
             return Err(MembershipError::Duplicate { name });
         }
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot {
-                generation: 0,
-                occupant: None,
-            });
+            self.slots.push(Slot { generation: 0, occupant: None });
             // Four thousand million endpoints do not fit into memory.
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
-        let id = EndpointId {
-            slot,
-            generation: self.slots[slot as usize].generation,
-        };
-        let member = Arc::new(Member {
-            id,
-            name: Arc::clone(&name),
-            load: Load::default(),
-        });
-        let health = if self.checked {
-            Health::unchecked()
-        } else {
-            Health::assumed()
-        };
-        self.slots[slot as usize].occupant = Some(Occupant {
-            member,
-            service,
-            weight,
-            health,
-        });
+        let id = EndpointId { slot, generation: self.slots[slot as usize].generation };
+        let member = Member::new(id, Arc::clone(&name));
+        let health = if self.checked { Health::unchecked() } else { Health::assumed() };
+        self.slots[slot as usize].occupant = Some(Occupant { member, service, weight, health });
         self.by_name.insert(name, slot);
         Ok(id)
     }
 
     fn remove(&mut self, name: &Arc<str>) -> Result<(), MembershipError> {
         let Some(slot) = self.by_name.remove(name) else {
-            return Err(MembershipError::Unknown {
-                name: Arc::clone(name),
-            });
+            return Err(MembershipError::Unknown { name: Arc::clone(name) });
         };
         let freed = &mut self.slots[slot as usize];
         freed.occupant = None;
@@ -121,17 +88,11 @@ impl<S: Clone> Table<S> {
         let mut names = HashSet::with_capacity(endpoints.len());
         for endpoint in &endpoints {
             if !names.insert(Arc::clone(&endpoint.name)) {
-                return Err(MembershipError::Duplicate {
-                    name: Arc::clone(&endpoint.name),
-                });
+                return Err(MembershipError::Duplicate { name: Arc::clone(&endpoint.name) });
             }
         }
-        let leaving: Vec<Arc<str>> = self
-            .by_name
-            .keys()
-            .filter(|name| !names.contains(*name))
-            .cloned()
-            .collect();
+        let leaving: Vec<Arc<str>> =
+            self.by_name.keys().filter(|name| !names.contains(*name)).cloned().collect();
         for name in leaving {
             self.remove(&name)?;
         }
@@ -165,10 +126,7 @@ impl<S: Clone> Table<S> {
         fall: u32,
     ) -> Option<Status> {
         let slot = self.slots.get_mut(id.slot as usize)?;
-        let occupant = slot
-            .occupant
-            .as_mut()
-            .filter(|_| slot.generation == id.generation)?;
+        let occupant = slot.occupant.as_mut().filter(|_| slot.generation == id.generation)?;
         occupant.health.observe(ok, rise, fall)
     }
 
@@ -178,9 +136,7 @@ impl<S: Clone> Table<S> {
 
     fn occupant(&self, id: EndpointId) -> Option<&Occupant<S>> {
         let slot = self.slots.get(id.slot as usize)?;
-        slot.occupant
-            .as_ref()
-            .filter(|_| slot.generation == id.generation)
+        slot.occupant.as_ref().filter(|_| slot.generation == id.generation)
     }
 
     /// What requests may read from now on.
@@ -198,10 +154,7 @@ impl<S: Clone> Table<S> {
         let mut candidates = Vec::new();
         let mut services = Vec::new();
         for occupant in members().filter(serving(status)) {
-            candidates.push(Candidate::new(
-                Arc::clone(&occupant.member),
-                occupant.weight,
-            ));
+            candidates.push(Candidate::new(Arc::clone(&occupant.member), occupant.weight));
             services.push(occupant.service.clone());
         }
         let all = members()
@@ -212,14 +165,7 @@ impl<S: Clone> Table<S> {
                 available: occupant.weight > 0 && occupant.health.status() == status,
             })
             .collect();
-        Snapshot::new(
-            SnapshotParts {
-                candidates,
-                services,
-                all,
-            },
-            policy,
-        )
+        Snapshot::new(SnapshotParts { candidates, services, all }, policy)
     }
 }
 

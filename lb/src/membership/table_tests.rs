@@ -13,19 +13,13 @@ fn endpoint(name: &str, weight: u16) -> Endpoint<u32> {
 
 fn pick(table: &Table<u32>) -> Outcome {
     let policy: &dyn Policy<()> = &P2c::new();
-    table
-        .snapshot(policy)
-        .pick(&(), &Tried::default(), &mut Rng::from_seed(1))
+    table.snapshot(policy).pick(&(), &Tried::default(), &mut Rng::from_seed(1))
 }
 
 fn available(table: &Table<u32>) -> Vec<String> {
     let policy: &dyn Policy<()> = &P2c::new();
     let statuses = table.snapshot(policy).statuses();
-    statuses
-        .into_iter()
-        .filter(|e| e.available)
-        .map(|e| e.name.to_string())
-        .collect()
+    statuses.into_iter().filter(|e| e.available).map(|e| e.name.to_string()).collect()
 }
 
 #[test]
@@ -39,60 +33,35 @@ fn a_slot_that_is_used_again_is_another_endpoint() {
     assert_eq!(first.slot, second.slot);
     assert_ne!(first, second);
     assert_eq!(table.service(first), None);
-    assert_eq!(
-        table.observe(first, false, 1, 1),
-        None,
-        "an old check says nothing about b"
-    );
+    assert_eq!(table.observe(first, false, 1, 1), None, "an old check says nothing about b");
     let policy: &dyn Policy<()> = &P2c::new();
-    assert_eq!(
-        table.snapshot(policy).statuses()[0].in_flight,
-        0,
-        "a's request is not b's"
-    );
+    assert_eq!(table.snapshot(policy).statuses()[0].in_flight, 0, "a's request is not b's");
     assert_eq!(&**lease.name(), "a");
 }
 
 #[test]
 fn a_replaced_list_keeps_who_stays() {
     let mut table = Table::new(false);
-    table
-        .apply(Change::Replace(vec![endpoint("a", 1), endpoint("b", 1)]))
-        .expect("a list");
+    table.apply(Change::Replace(vec![endpoint("a", 1), endpoint("b", 1)])).expect("a list");
     let _lease = pick(&table).expect("picks one");
     let before: u32 = in_flight(&table);
-    let joined = table.apply(Change::Replace(vec![
-        endpoint("b", 5),
-        endpoint("a", 2),
-        endpoint("c", 1),
-    ]));
+    let joined =
+        table.apply(Change::Replace(vec![endpoint("b", 5), endpoint("a", 2), endpoint("c", 1)]));
     assert_eq!(joined.expect("a list").len(), 1);
     assert_eq!(in_flight(&table), before);
-    table
-        .apply(Change::Replace(Vec::new()))
-        .expect("an empty list");
-    assert!(matches!(
-        pick(&table),
-        Err(crate::BalanceError::NoEndpoints)
-    ));
+    table.apply(Change::Replace(Vec::new())).expect("an empty list");
+    assert!(matches!(pick(&table), Err(crate::BalanceError::NoEndpoints)));
 }
 
 fn in_flight(table: &Table<u32>) -> u32 {
     let policy: &dyn Policy<()> = &P2c::new();
-    table
-        .snapshot(policy)
-        .statuses()
-        .iter()
-        .map(|e| e.in_flight)
-        .sum()
+    table.snapshot(policy).statuses().iter().map(|e| e.in_flight).sum()
 }
 
 #[test]
 fn a_change_that_makes_no_sense_changes_nothing() {
     let mut table = Table::new(false);
-    table
-        .apply(Change::Replace(vec![endpoint("a", 1)]))
-        .expect("a list");
+    table.apply(Change::Replace(vec![endpoint("a", 1)])).expect("a list");
     for change in [
         Change::Add(endpoint("a", 1)),
         Change::Remove("b".into()),
@@ -107,18 +76,11 @@ fn a_change_that_makes_no_sense_changes_nothing() {
 #[test]
 fn weight_zero_drains_and_all_drained_is_an_answer() {
     let mut table = Table::new(false);
-    table
-        .apply(Change::Replace(vec![endpoint("a", 1), endpoint("b", 0)]))
-        .expect("a list");
+    table.apply(Change::Replace(vec![endpoint("a", 1), endpoint("b", 0)])).expect("a list");
     assert_eq!(available(&table), ["a"]);
-    table
-        .apply(Change::Weight("a".into(), 0))
-        .expect("a member");
+    table.apply(Change::Weight("a".into(), 0)).expect("a member");
     match pick(&table) {
-        Err(crate::BalanceError::AllUnavailable {
-            down: 0,
-            draining: 2,
-        }) => {}
+        Err(crate::BalanceError::AllUnavailable { down: 0, draining: 2 }) => {}
         other => panic!("{other:?}"),
     }
 }
@@ -137,10 +99,7 @@ fn an_unchecked_endpoint_waits_unless_nobody_is_up() {
         table.observe(a, false, 2, 3);
         table.observe(b, false, 2, 3);
     }
-    assert!(matches!(
-        pick(&table),
-        Err(crate::BalanceError::AllUnavailable { down: 2, .. })
-    ));
+    assert!(matches!(pick(&table), Err(crate::BalanceError::AllUnavailable { down: 2, .. })));
 }
 
 #[derive(Clone, Debug)]

@@ -116,6 +116,22 @@ impl Rng {
         if bound == 0 { 0 } else { self.0.usize(..bound) }
     }
 
+    /// Two different numbers below `bound`, every ordered pair as likely as any other; `None` if
+    /// there are not two.
+    ///
+    /// One draw of 64 bits makes both, which is off the even share by less than one in 2³² / `bound`.
+    #[must_use]
+    pub fn two_below(&mut self, bound: usize) -> Option<(usize, usize)> {
+        let bound = u32::try_from(bound).ok().filter(|&bound| bound >= 2)?;
+        let bits = self.next_u64();
+        let scale = |bits: u64, bound: u32| ((bits & 0xffff_ffff) * u64::from(bound)) >> 32;
+        let first = scale(bits >> 32, bound);
+        // From one fewer, and past the first: no draw is ever repeated.
+        let second = scale(bits, bound - 1);
+        let second = second + u64::from(second >= first);
+        Some((usize::try_from(first).ok()?, usize::try_from(second).ok()?))
+    }
+
     /// Any number.
     #[must_use]
     pub fn next_u64(&mut self) -> u64 {
@@ -141,12 +157,7 @@ impl<'a, Req> PickContext<'a, Req> {
         tried: &'a Tried,
         rng: &'a mut Rng,
     ) -> Self {
-        Self {
-            request,
-            candidates,
-            tried,
-            rng,
-        }
+        Self { request, candidates, tried, rng }
     }
 
     /// The request to place.
@@ -168,6 +179,12 @@ impl<'a, Req> PickContext<'a, Req> {
             Some(candidate) => !self.tried.is_empty() && self.tried.contains(candidate.id()),
             None => true,
         }
+    }
+
+    /// Whether this is the first attempt, for which nobody is excluded.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.tried.is_empty()
     }
 
     /// The source of chance, seeded by [`Builder::seed`](crate::balance::Builder::seed).

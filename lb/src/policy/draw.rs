@@ -22,19 +22,14 @@ pub(super) struct Column {
 
 impl Draw {
     pub(super) fn new(candidates: &[Candidate]) -> Self {
-        let mut weights = candidates
-            .iter()
-            .map(|candidate| u64::from(candidate.weight()));
+        let mut weights = candidates.iter().map(|candidate| u64::from(candidate.weight()));
         let Some(first) = weights.next() else {
             return Self::Equal;
         };
         if weights.all(|weight| weight == first) {
             return Self::Equal;
         }
-        let total: u64 = candidates
-            .iter()
-            .map(|candidate| u64::from(candidate.weight()))
-            .sum();
+        let total: u64 = candidates.iter().map(|candidate| u64::from(candidate.weight())).sum();
         let count = candidates.len() as u64;
         // Scaled so that the mean is exactly `total`: integers keep the shares exact.
         let mut columns: Vec<Column> = candidates
@@ -67,11 +62,7 @@ impl Draw {
                 let index = rng.below(columns.len());
                 let column = columns[index];
                 let part = rng.next_u64() % column.total;
-                if part < column.own {
-                    index
-                } else {
-                    column.alias
-                }
+                if part < column.own { index } else { column.alias }
             }
         }
     }

@@ -27,9 +27,7 @@ impl LeastConn {
 
 impl<Req> Policy<Req> for LeastConn {
     fn build(&self, candidates: &[Candidate]) -> Arc<dyn Picker<Req>> {
-        Arc::new(Scan {
-            start: Draw::new(candidates),
-        })
+        Arc::new(Scan { start: Draw::new(candidates) })
     }
 }
 

@@ -93,9 +93,7 @@ pub fn by_name<Req: 'static>(name: &str) -> Result<Box<dyn Policy<Req>>, Unknown
         "p2c" => Ok(Box::new(P2c::new())),
         "round-robin" => Ok(Box::new(RoundRobin::new())),
         "least-conn" | "least-request" => Ok(Box::new(LeastConn::new())),
-        _ => Err(UnknownPolicy {
-            name: name.to_owned(),
-        }),
+        _ => Err(UnknownPolicy { name: name.to_owned() }),
     }
 }
 
@@ -107,12 +105,7 @@ pub struct UnknownPolicy {
 
 impl fmt::Display for UnknownPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown policy {:?}: the policies are {}",
-            self.name,
-            NAMES.join(", ")
-        )
+        write!(f, "unknown policy {:?}: the policies are {}", self.name, NAMES.join(", "))
     }
 }
 

@@ -32,9 +32,7 @@ impl P2c {
 
 impl<Req> Policy<Req> for P2c {
     fn build(&self, candidates: &[Candidate]) -> Arc<dyn Picker<Req>> {
-        Arc::new(P2cPicker {
-            draw: Draw::new(candidates),
-        })
+        Arc::new(P2cPicker { draw: Draw::new(candidates) })
     }
 }
 
@@ -45,9 +43,18 @@ struct P2cPicker {
 impl<Req> Picker<Req> for P2cPicker {
     fn pick(&self, cx: &mut PickContext<'_, Req>) -> Option<usize> {
         let candidates = cx.candidates();
-        let first = self.draw_other(cx, None)?;
-        let Some(second) = self.draw_other(cx, Some(first)) else {
-            return Some(first);
+        let (first, second) = match self.draw {
+            // The usual case, and the only one that is worth a shorter way.
+            Draw::Equal if cx.is_first() && candidates.len() >= 2 => {
+                cx.rng().two_below(candidates.len())?
+            }
+            _ => {
+                let first = self.draw_other(cx, None)?;
+                let Some(second) = self.draw_other(cx, Some(first)) else {
+                    return Some(first);
+                };
+                (first, second)
+            }
         };
         let second_is_better = candidates[second].is_less_loaded_than(&candidates[first]);
         Some(if second_is_better { second } else { first })
@@ -68,8 +75,6 @@ impl P2cPicker {
                 return Some(last);
             }
         }
-        (last + 1..len)
-            .chain(0..=last)
-            .find(|&index| Some(index) != not && !cx.is_tried(index))
+        (last + 1..len).chain(0..=last).find(|&index| Some(index) != not && !cx.is_tried(index))
     }
 }

@@ -38,10 +38,7 @@ impl RoundRobin {
 impl<Req> Policy<Req> for RoundRobin {
     fn build(&self, candidates: &[Candidate]) -> Arc<dyn Picker<Req>> {
         let weights: Vec<u16> = candidates.iter().map(Candidate::weight).collect();
-        Arc::new(Turns {
-            position: Arc::clone(&self.position),
-            sequence: smooth(&weights),
-        })
+        Arc::new(Turns { position: Arc::clone(&self.position), sequence: smooth(&weights) })
     }
 }
 

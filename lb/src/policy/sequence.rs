@@ -19,9 +19,8 @@ pub(super) fn smooth(weights: &[u16]) -> Vec<u32> {
     if weights.iter().all(|&weight| weight == 1) {
         return (0..weights.len()).map(index).collect();
     }
-    let mut waiting: BinaryHeap<Reverse<(u64, u32, u64)>> = (0..weights.len())
-        .map(|i| Reverse((0, index(i), 0)))
-        .collect();
+    let mut waiting: BinaryHeap<Reverse<(u64, u32, u64)>> =
+        (0..weights.len()).map(|i| Reverse((0, index(i), 0))).collect();
     // Deadlines are compared as fractions of the cycle with a common scale: (k + 1) / w, in
     // 2^-40ths.
     let mut eligible: BinaryHeap<Reverse<(u64, u32, u64)>> = BinaryHeap::new();
@@ -41,11 +40,7 @@ pub(super) fn smooth(weights: &[u16]) -> Vec<u32> {
         sequence.push(i);
         let weight = weights[i as usize];
         if turn + 1 < weight {
-            waiting.push(Reverse((
-                ((turn + 1) * total).div_ceil(weight),
-                i,
-                turn + 1,
-            )));
+            waiting.push(Reverse((((turn + 1) * total).div_ceil(weight), i, turn + 1)));
         }
     }
     sequence
@@ -54,10 +49,7 @@ pub(super) fn smooth(weights: &[u16]) -> Vec<u32> {
 /// Divides by the common divisor, then scales down what is still too long a cycle.
 fn reduce(weights: &[u16]) -> Vec<u64> {
     let divisor = weights.iter().fold(0, |a, &b| gcd(a, u64::from(b))).max(1);
-    let mut weights: Vec<u64> = weights
-        .iter()
-        .map(|&weight| u64::from(weight) / divisor)
-        .collect();
+    let mut weights: Vec<u64> = weights.iter().map(|&weight| u64::from(weight) / divisor).collect();
     let total: u64 = weights.iter().sum();
     let limit = MAX_TURNS.max(4 * weights.len() as u64);
     if total > limit {

@@ -5,22 +5,14 @@ use super::{
     by_name,
 };
 use crate::EndpointId;
-use crate::lease::{Lease, Load, Member};
+use crate::lease::{Lease, Member};
 
 fn candidates(weights: &[u16]) -> Vec<Candidate> {
-    let member = |slot: usize| Member {
-        id: EndpointId {
-            slot: u32::try_from(slot).unwrap(),
-            generation: 0,
-        },
-        name: format!("e{slot}").into(),
-        load: Load::default(),
+    let member = |slot: usize| {
+        let id = EndpointId { slot: u32::try_from(slot).unwrap(), generation: 0 };
+        Member::new(id, format!("e{slot}").into())
     };
-    weights
-        .iter()
-        .enumerate()
-        .map(|(i, &w)| Candidate::new(Arc::new(member(i)), w))
-        .collect()
+    weights.iter().enumerate().map(|(i, &w)| Candidate::new(member(i), w)).collect()
 }
 
 fn load(candidate: &Candidate, requests: usize) -> Vec<Lease> {
@@ -45,10 +37,7 @@ fn shares(
 }
 
 fn all() -> Vec<Box<dyn Policy<()>>> {
-    NAMES
-        .iter()
-        .map(|name| by_name(name).expect("a listed name is known"))
-        .collect()
+    NAMES.iter().map(|name| by_name(name).expect("a listed name is known")).collect()
 }
 
 #[test]
@@ -80,10 +69,7 @@ fn nobody_left_is_nobody_picked() {
     for (weights, tried) in [(&[][..], 0), (&[7], 1), (&[1, 9], 2)] {
         let candidates = candidates(weights);
         let mut failed = Tried::default();
-        candidates
-            .iter()
-            .take(tried)
-            .for_each(|candidate| failed.insert(candidate.id()));
+        candidates.iter().take(tried).for_each(|candidate| failed.insert(candidate.id()));
         for policy in all() {
             let mut rng = Rng::from_seed(1);
             let mut cx = PickContext::new(&(), &candidates, &failed, &mut rng);
@@ -98,20 +84,29 @@ fn p2c_compares_two_different_endpoints() {
     // a quarter to the busy one.
     let candidates = candidates(&[1, 1]);
     let _busy = load(&candidates[0], 3);
-    assert_eq!(
-        shares(&P2c::new(), &candidates, &Tried::default(), 1_000),
-        [0, 1_000]
-    );
+    assert_eq!(shares(&P2c::new(), &candidates, &Tried::default(), 1_000), [0, 1_000]);
+}
+
+#[test]
+fn two_draws_are_different_and_every_pair_is_as_likely() {
+    let mut rng = Rng::from_seed(42);
+    let mut pairs = std::collections::HashMap::new();
+    for _ in 0..60_000 {
+        *pairs.entry(rng.two_below(4).unwrap()).or_insert(0) += 1;
+    }
+    assert_eq!(pairs.len(), 12, "{pairs:?}");
+    for ((first, second), count) in pairs {
+        assert!(first != second && first < 4 && second < 4);
+        assert!((4_600..=5_400).contains(&count), "({first}, {second}): {count}");
+    }
+    assert_eq!((rng.two_below(0), rng.two_below(1)), (None, None));
 }
 
 #[test]
 fn p2c_never_picks_the_busiest_of_three() {
     let candidates = candidates(&[1, 1, 1]);
     let _busy = load(&candidates[1], 1);
-    assert_eq!(
-        shares(&P2c::new(), &candidates, &Tried::default(), 1_000)[1],
-        0
-    );
+    assert_eq!(shares(&P2c::new(), &candidates, &Tried::default(), 1_000)[1], 0);
 }
 
 #[test]
@@ -119,15 +114,9 @@ fn least_conn_weighs_what_is_in_flight() {
     let candidates = candidates(&[1, 4]);
     let _one = load(&candidates[0], 1);
     let mut heavy = load(&candidates[1], 3);
-    assert_eq!(
-        shares(&LeastConn::new(), &candidates, &Tried::default(), 100),
-        [0, 100]
-    );
+    assert_eq!(shares(&LeastConn::new(), &candidates, &Tried::default(), 100), [0, 100]);
     heavy.extend(load(&candidates[1], 2));
-    assert_eq!(
-        shares(&LeastConn::new(), &candidates, &Tried::default(), 100),
-        [100, 0]
-    );
+    assert_eq!(shares(&LeastConn::new(), &candidates, &Tried::default(), 100), [100, 0]);
 }
 
 #[test]

@@ -50,9 +50,7 @@ impl ProxyBody {
         }
         match body {
             Some(body) if body.is_end_stream() => Self::empty(),
-            Some(body) => Self {
-                kind: Kind::Boxed(body.map_err(Into::into).boxed_unsync()),
-            },
+            Some(body) => Self { kind: Kind::Boxed(body.map_err(Into::into).boxed_unsync()) },
             None => Self::empty(),
         }
     }
@@ -60,13 +58,7 @@ impl ProxyBody {
 
 impl From<Incoming> for ProxyBody {
     fn from(body: Incoming) -> Self {
-        if body.is_end_stream() {
-            Self::empty()
-        } else {
-            Self {
-                kind: Kind::Incoming(body),
-            }
-        }
+        if body.is_end_stream() { Self::empty() } else { Self { kind: Kind::Incoming(body) } }
     }
 }
 

@@ -27,16 +27,12 @@ where
     /// polled, and a fresh clone takes its place: a reservation is never left with nobody to use it.
     pub(crate) fn new(service: &mut S, request: Req) -> Self {
         match service.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => Self::Now {
-                response: service.call(request),
-            },
+            Poll::Ready(Ok(())) => Self::Now { response: service.call(request) },
             Poll::Ready(Err(error)) => Self::Failed { error: Some(error) },
             Poll::Pending => {
                 let fresh = service.clone();
                 let waiting = std::mem::replace(service, fresh);
-                Self::Later {
-                    response: Oneshot::new(waiting, request),
-                }
+                Self::Later { response: Oneshot::new(waiting, request) }
             }
         }
     }

@@ -37,9 +37,7 @@ where
         let upstream = upstream.clone();
         async move {
             let dialed = upstream.dial().await;
-            dialed
-                .map(|_| ())
-                .map_err(|error| CheckError::new(error.to_string()))
+            dialed.map(|_| ()).map_err(|error| CheckError::new(error.to_string()))
         }
     }
 }
@@ -65,11 +63,7 @@ impl HttpCheck {
             return Err(bad());
         }
         let path = PathAndQuery::try_from(path).map_err(|_| bad())?;
-        Ok(Self {
-            path,
-            host: None,
-            expected: 200..=399,
-        })
+        Ok(Self { path, host: None, expected: 200..=399 })
     }
 
     /// Sets the `Host` to ask with. Default: the endpoint's address.
@@ -93,10 +87,7 @@ impl HttpCheck {
     ) -> Result<Request<Empty<Bytes>>, BoxError> {
         let mut parts = endpoint.clone().into_parts();
         parts.path_and_query = Some(self.path.clone());
-        let authority = parts
-            .authority
-            .as_ref()
-            .map_or("", |authority| authority.as_str());
+        let authority = parts.authority.as_ref().map_or("", |authority| authority.as_str());
         let host = match &self.host {
             Some(host) => host.clone(),
             None => HeaderValue::from_str(authority)?,

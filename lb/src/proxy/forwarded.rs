@@ -65,10 +65,7 @@ impl TrustedProxies {
 
 impl FromIterator<IpNet> for TrustedProxies {
     fn from_iter<I: IntoIterator<Item = IpNet>>(networks: I) -> Self {
-        Self {
-            networks: networks.into_iter().collect(),
-            unix: false,
-        }
+        Self { networks: networks.into_iter().collect(), unix: false }
     }
 }
 
@@ -94,9 +91,7 @@ impl std::error::Error for ParseNetworkError {}
 pub fn parse_network(text: &str) -> Result<IpNet, ParseNetworkError> {
     let network = IpNet::from_str(text).ok();
     let network = network.or_else(|| IpAddr::from_str(text).ok().map(IpNet::from));
-    network.ok_or_else(|| ParseNetworkError {
-        value: text.to_owned(),
-    })
+    network.ok_or_else(|| ParseNetworkError { value: text.to_owned() })
 }
 
 /// What the proxy tells backends about the client.
@@ -225,11 +220,8 @@ impl Forwarding {
 }
 
 fn remove_claims(headers: &mut HeaderMap) {
-    let claimed: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with("x-forwarded-"))
-        .cloned()
-        .collect();
+    let claimed: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
     for name in claimed {
         headers.remove(name);
     }
@@ -268,10 +260,7 @@ fn node_of(element: &str) -> Option<String> {
     for pair in split_quoted(element, b';')? {
         let (name, value) = pair.trim().split_once('=')?;
         if name.eq_ignore_ascii_case("for") {
-            let value = match value
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-            {
+            let value = match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
                 Some(quoted) => quoted.replace('\\', ""),
                 None => value.to_owned(),
             };

@@ -2,14 +2,8 @@ use super::*;
 use proptest::prelude::*;
 
 fn trusting(networks: &[&str]) -> Forwarding {
-    let trusted = networks
-        .iter()
-        .map(|text| parse_network(text).unwrap())
-        .collect();
-    Forwarding {
-        trusted,
-        rfc7239: false,
-    }
+    let trusted = networks.iter().map(|text| parse_network(text).unwrap()).collect();
+    Forwarding { trusted, rfc7239: false }
 }
 
 fn peer(ip: &str) -> Peer {
@@ -29,9 +23,7 @@ fn apply(rule: &Forwarding, peer: &Peer, fields: &[(&str, &str)]) -> HeaderMap {
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
     assert!(headers.get_all(name).iter().count() <= 1, "{name} repeated");
-    headers
-        .get(name)
-        .map_or("", |value| value.to_str().unwrap())
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
 }
 
 #[test]
@@ -72,10 +64,7 @@ fn the_same_claims_are_believed_from_a_trusted_proxy() {
         ("x-forwarded-host", "www.example.org"),
     ];
     let headers = apply(&trusting(&["10.0.0.0/8"]), &peer("10.0.0.2"), &claims);
-    assert_eq!(
-        text(&headers, "x-forwarded-for"),
-        "198.51.100.7, 10.0.0.1, 10.0.0.2"
-    );
+    assert_eq!(text(&headers, "x-forwarded-for"), "198.51.100.7, 10.0.0.1, 10.0.0.2");
     assert_eq!(text(&headers, "x-forwarded-proto"), "https");
     assert_eq!(text(&headers, "x-forwarded-host"), "www.example.org");
 }
@@ -88,10 +77,7 @@ fn the_row_is_cut_at_the_first_stranger_from_the_right() {
         text(&headers, "x-forwarded-for").to_owned()
     };
     assert_eq!(cut("127.0.0.1, 198.51.100.7"), "198.51.100.7, 10.0.0.2");
-    assert_eq!(
-        cut("1.1.1.1, 198.51.100.7, 10.9.9.9"),
-        "198.51.100.7, 10.9.9.9, 10.0.0.2"
-    );
+    assert_eq!(cut("1.1.1.1, 198.51.100.7, 10.9.9.9"), "198.51.100.7, 10.9.9.9, 10.0.0.2");
     assert_eq!(cut("10.1.1.1, garbage, 10.9.9.9"), "10.9.9.9, 10.0.0.2");
     assert_eq!(cut("unknown"), "10.0.0.2");
     assert_eq!(cut(""), "10.0.0.2");
@@ -103,10 +89,7 @@ fn the_row_is_cut_at_the_first_stranger_from_the_right() {
 #[test]
 fn odd_protocols_and_hosts_of_a_trusted_proxy_fall_back_to_facts() {
     let rule = trusting(&["10.0.0.0/8"]);
-    let claims = [
-        ("x-forwarded-proto", "https, http"),
-        ("x-forwarded-host", "a/b"),
-    ];
+    let claims = [("x-forwarded-proto", "https, http"), ("x-forwarded-host", "a/b")];
     let headers = apply(&rule, &peer("10.0.0.2").secure(true), &claims);
     assert_eq!(text(&headers, "x-forwarded-proto"), "https");
     assert_eq!(text(&headers, "x-forwarded-host"), "example.org");
@@ -122,29 +105,16 @@ fn forwarded_is_cut_by_the_same_rule_and_extended() {
         "For=\"198.51.100.7:99\";proto=https;by=\"a,b\", for=\"[fd00::1]\", \
          for=10.0.0.2;host=\"example.org\";proto=http"
     );
-    let broken = apply(
-        &rule,
-        &peer("10.0.0.2"),
-        &[("forwarded", r#"for="10.0.0.9"#)],
-    );
-    assert_eq!(
-        text(&broken, "forwarded"),
-        "for=10.0.0.2;host=\"example.org\";proto=http"
-    );
+    let broken = apply(&rule, &peer("10.0.0.2"), &[("forwarded", r#"for="10.0.0.9"#)]);
+    assert_eq!(text(&broken, "forwarded"), "for=10.0.0.2;host=\"example.org\";proto=http");
 }
 
 #[test]
 fn forwarded_is_written_when_asked_for() {
-    let rule = Forwarding {
-        rfc7239: true,
-        ..trusting(&[])
-    };
+    let rule = Forwarding { rfc7239: true, ..trusting(&[]) };
     let headers = apply(&rule, &peer("2001:db8::9"), &[]);
     let value = text(&headers, "forwarded");
-    assert_eq!(
-        value,
-        "for=\"[2001:db8::9]\";host=\"example.org\";proto=http"
-    );
+    assert_eq!(value, "for=\"[2001:db8::9]\";host=\"example.org\";proto=http");
 }
 
 #[test]
@@ -152,10 +122,7 @@ fn a_unix_peer_is_a_stranger_unless_trusted() {
     let claims = [("x-forwarded-for", "198.51.100.7")];
     let headers = apply(&trusting(&[]), &Peer::unix(), &claims);
     assert_eq!(text(&headers, "x-forwarded-for"), "");
-    let rule = Forwarding {
-        trusted: TrustedProxies::none().unix(true),
-        ..Forwarding::default()
-    };
+    let rule = Forwarding { trusted: TrustedProxies::none().unix(true), ..Forwarding::default() };
     let headers = apply(&rule, &Peer::unix(), &claims);
     assert_eq!(text(&headers, "x-forwarded-for"), "198.51.100.7");
 }
@@ -165,10 +132,7 @@ fn networks_are_read_or_named_in_the_error() {
     assert!(parse_network("10.0.0.0/8").is_ok());
     assert!(parse_network("::1").is_ok());
     let error = parse_network("10.0.0.0/33").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "`10.0.0.0/33` is not a network such as 10.0.0.0/8"
-    );
+    assert_eq!(error.to_string(), "`10.0.0.0/33` is not a network such as 10.0.0.0/8");
 }
 
 proptest! {

@@ -47,17 +47,11 @@ impl<S: Service<Request<ProxyBody>>> ProxyFuture<S> {
         asked: Option<Asked>,
         settings: Arc<Settings>,
     ) -> Self {
-        Self {
-            state: State::Forward { call, asked },
-            settings,
-        }
+        Self { state: State::Forward { call, asked }, settings }
     }
 
     pub(super) fn refuse(reason: Reason, settings: Arc<Settings>) -> Self {
-        Self {
-            state: State::Refuse { reason },
-            settings,
-        }
+        Self { state: State::Refuse { reason }, settings }
     }
 }
 

@@ -126,9 +126,7 @@ pub(crate) fn count_down_max_forwards(headers: &mut HeaderMap) -> Result<bool, H
         return Err(HeaderRejection::MaxForwards);
     }
     // A number too large to read is still larger than any chain of proxies.
-    let left = std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let left = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     let left: u32 = left.unwrap_or(u32::MAX);
     let Some(left) = left.checked_sub(1) else {
         return Ok(false);
@@ -164,11 +162,7 @@ enum Lines {
 
 impl Lines {
     fn see(&mut self, plain: bool) {
-        *self = if *self == Self::None && plain {
-            Self::Plain
-        } else {
-            Self::Other
-        };
+        *self = if *self == Self::None && plain { Self::Plain } else { Self::Other };
     }
 }
 
@@ -312,9 +306,8 @@ fn is_protected(name: &HeaderName) -> bool {
 
 fn only_chunked(headers: &HeaderMap) -> bool {
     let mut codings = members(headers, &header::TRANSFER_ENCODING);
-    let first_is_chunked = codings
-        .next()
-        .is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    let first_is_chunked =
+        codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
     first_is_chunked && codings.next().is_none()
 }
 

@@ -12,10 +12,7 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
 
 fn lines(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers
-        .iter()
-        .map(|(name, value)| (name.to_string(), text(value)))
-        .collect()
+    headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
 #[test]
@@ -35,10 +32,7 @@ fn removes_every_connection_field_of_a_request() {
     ]);
     let removed = clean_request(&mut headers).unwrap();
     assert_eq!(removed, Removed::default());
-    assert_eq!(
-        lines(&headers),
-        lines(&map(&[("host", "a"), ("accept", "*/*")]))
-    );
+    assert_eq!(lines(&headers), lines(&map(&[("host", "a"), ("accept", "*/*")])));
 }
 
 #[test]
@@ -54,11 +48,7 @@ fn removes_every_connection_field_of_a_response_and_keeps_repeated_lines() {
         ("trailer", "x-sum"),
     ]);
     assert_eq!(clean_response(&mut headers), Ok(None));
-    let kept = map(&[
-        ("set-cookie", "a=1"),
-        ("set-cookie", "b=2"),
-        ("trailer", "x-sum"),
-    ]);
+    let kept = map(&[("set-cookie", "a=1"), ("set-cookie", "b=2"), ("trailer", "x-sum")]);
     let mut have = lines(&headers);
     have.sort();
     let mut want = lines(&kept);
@@ -112,10 +102,7 @@ fn te_trailers_survives_alone() {
 fn upgrade_counts_only_when_connection_names_it() {
     let mut headers = map(&[("upgrade", "websocket")]);
     assert_eq!(clean_request(&mut headers).unwrap().upgrade, None);
-    let mut headers = map(&[
-        ("upgrade", "websocket"),
-        ("connection", "keep-alive, Upgrade"),
-    ]);
+    let mut headers = map(&[("upgrade", "websocket"), ("connection", "keep-alive, Upgrade")]);
     let removed = clean_request(&mut headers).unwrap();
     assert_eq!(removed.upgrade, Some(HeaderValue::from_static("websocket")));
     assert!(headers.is_empty());
@@ -123,14 +110,7 @@ fn upgrade_counts_only_when_connection_names_it() {
 
 #[test]
 fn refuses_transfer_codings_that_it_cannot_undo() {
-    for coding in [
-        "gzip, chunked",
-        "gzip",
-        "chunked, chunked",
-        "identity",
-        "xchunked",
-        "",
-    ] {
+    for coding in ["gzip, chunked", "gzip", "chunked, chunked", "identity", "xchunked", ""] {
         let mut headers = map(&[("transfer-encoding", coding)]);
         let refused = clean_request(&mut headers);
         assert_eq!(refused, Err(HeaderRejection::TransferCoding), "{coding:?}");
@@ -149,10 +129,7 @@ fn max_forwards_counts_down_and_stops_at_zero() {
     assert_eq!(count_down_max_forwards(&mut headers), Ok(false));
     assert_eq!(count_down_max_forwards(&mut HeaderMap::new()), Ok(true));
     let huge = "9".repeat(40);
-    assert_eq!(
-        count_down_max_forwards(&mut map(&[("max-forwards", &huge)])),
-        Ok(true)
-    );
+    assert_eq!(count_down_max_forwards(&mut map(&[("max-forwards", &huge)])), Ok(true));
     for bad in ["", "-1", "x"] {
         let refused = count_down_max_forwards(&mut map(&[("max-forwards", bad)]));
         assert_eq!(refused, Err(HeaderRejection::MaxForwards));

@@ -53,10 +53,7 @@ pub(crate) fn settle(uri: &mut Uri, headers: &mut HeaderMap) -> Result<HeaderVal
         }
         (Some(authority), None) => {
             let value = HeaderValue::from_str(authority.as_str());
-            let value = value
-                .ok()
-                .filter(is_authority)
-                .ok_or(HostRejection::Invalid)?;
+            let value = value.ok().filter(is_authority).ok_or(HostRejection::Invalid)?;
             headers.insert(header::HOST, value.clone());
             value
         }
@@ -79,10 +76,7 @@ fn origin_form(uri: &Uri) -> Result<(), HostRejection> {
 pub(crate) fn is_authority(value: &HeaderValue) -> bool {
     let bytes = value.as_bytes();
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    let name_end = bytes
-        .iter()
-        .position(|byte| !plain(byte))
-        .unwrap_or(bytes.len());
+    let name_end = bytes.iter().position(|byte| !plain(byte)).unwrap_or(bytes.len());
     match &bytes[name_end..] {
         // The names of nearly all requests, without a second look.
         [] => name_end > 0,
@@ -106,10 +100,7 @@ fn is_unusual_authority(bytes: &[u8]) -> bool {
             None => return false,
         },
         _ => {
-            let end = bytes
-                .iter()
-                .position(|byte| *byte == b':')
-                .unwrap_or(bytes.len());
+            let end = bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len());
             (end > 0 && bytes[..end].iter().all(named), &bytes[end..])
         }
     };
@@ -138,10 +129,7 @@ fn split_port<'a>(bytes: &'a [u8], default: &'a [u8]) -> (&'a [u8], &'a [u8]) {
     match colon {
         Some(colon) if bracket.is_none_or(|bracket| bracket < colon) => {
             let port = &bytes[colon + 1..];
-            (
-                &bytes[..colon],
-                if port.is_empty() { default } else { port },
-            )
+            (&bytes[..colon], if port.is_empty() { default } else { port })
         }
         _ => (bytes, default),
     }
@@ -167,14 +155,8 @@ mod tests {
     #[test]
     fn one_valid_authority_passes() {
         let pair = |path: &str, host: &str| Ok((path.to_owned(), host.to_owned()));
-        assert_eq!(
-            settled("/a?b", &["example.org"]),
-            pair("/a?b", "example.org")
-        );
-        assert_eq!(
-            settled("/", &["example.org:8080"]),
-            pair("/", "example.org:8080")
-        );
+        assert_eq!(settled("/a?b", &["example.org"]), pair("/a?b", "example.org"));
+        assert_eq!(settled("/", &["example.org:8080"]), pair("/", "example.org:8080"));
         assert_eq!(settled("/", &["[::1]:80"]), pair("/", "[::1]:80"));
         assert_eq!(settled("/", &["[::1]"]), pair("/", "[::1]"));
         assert_eq!(settled("http://a/x?y", &["a"]), pair("/x?y", "a"));
@@ -182,10 +164,7 @@ mod tests {
         assert_eq!(settled("https://a:443/", &["a"]), pair("/", "a"));
         assert_eq!(settled("http://a:81/x", &[]), pair("/x", "a:81"));
         // Neither decoded nor normalised.
-        assert_eq!(
-            settled("/a//b/../%2e%2F", &["a"]),
-            pair("/a//b/../%2e%2F", "a")
-        );
+        assert_eq!(settled("/a//b/../%2e%2F", &["a"]), pair("/a//b/../%2e%2F", "a"));
         assert_eq!(settled("*", &["a"]), pair("*", "a"));
     }
 
@@ -201,10 +180,7 @@ mod tests {
             assert_eq!(settled("/", &[bad]), Err(HostRejection::Invalid), "{bad:?}");
         }
         assert_eq!(settled("http://a/", &["b"]), Err(HostRejection::Mismatch));
-        assert_eq!(
-            settled("http://a/", &["a:81"]),
-            Err(HostRejection::Mismatch)
-        );
+        assert_eq!(settled("http://a/", &["a:81"]), Err(HostRejection::Mismatch));
         assert_eq!(settled("http://u@a/", &[]), Err(HostRejection::Invalid));
         assert_eq!(settled("http://u@a/", &["a"]), Err(HostRejection::Mismatch));
     }

@@ -35,11 +35,7 @@ impl Peer {
     /// A peer on a Unix domain socket, which has no address.
     #[must_use]
     pub fn unix() -> Self {
-        Self {
-            address: None,
-            secure: false,
-            text: None,
-        }
+        Self { address: None, secure: false, text: None }
     }
 
     /// Says that the client's bytes arrived over TLS: backends are told `https`.

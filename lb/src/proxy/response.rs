@@ -28,16 +28,12 @@ pin_project! {
 
 impl<B> ProxyResponseBody<B> {
     pub(super) fn forwarded(body: B) -> Self {
-        Self {
-            kind: Kind::Forwarded { body },
-        }
+        Self { kind: Kind::Forwarded { body } }
     }
 
     pub(super) fn fixed(text: Bytes) -> Self {
         let text = (!text.is_empty()).then_some(text);
-        Self {
-            kind: Kind::Fixed { text },
-        }
+        Self { kind: Kind::Fixed { text } }
     }
 }
 

@@ -59,11 +59,7 @@ impl<S> ReverseProxy<S> {
             upgrades: vec!["websocket".to_owned()],
             retry_after: Some(Duration::from_secs(1)),
         };
-        Self {
-            inner,
-            settings: Arc::new(settings),
-            peer: None,
-        }
+        Self { inner, settings: Arc::new(settings), peer: None }
     }
 
     /// Sets whose word about clients is believed. Default: nobody's.
@@ -192,8 +188,6 @@ where
 
 impl<S> fmt::Debug for ReverseProxy<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReverseProxy")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("ReverseProxy").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

@@ -27,9 +27,8 @@ impl Asked {
         allowed: &[String],
     ) -> Option<Self> {
         let protocol = protocol?;
-        let known = allowed
-            .iter()
-            .any(|name| name.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
+        let known =
+            allowed.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()));
         if !known || request.method() != Method::GET || request.version() != Version::HTTP_11 {
             return None;
         }
@@ -44,10 +43,8 @@ impl Asked {
         response: &mut Response<B>,
         protocol: Option<HeaderValue>,
     ) -> bool {
-        let agreed = protocol.is_some_and(|said| {
-            said.as_bytes()
-                .eq_ignore_ascii_case(self.protocol.as_bytes())
-        });
+        let agreed = protocol
+            .is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(self.protocol.as_bytes()));
         if !agreed {
             return false;
         }

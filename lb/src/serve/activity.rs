@@ -59,14 +59,12 @@ pub(super) enum Waiting {
 impl Activity {
     pub(super) fn add_read(&self, bytes: usize) {
         let read = self.read.load(Ordering::Relaxed);
-        self.read
-            .store(read.wrapping_add(bytes as u64), Ordering::Relaxed);
+        self.read.store(read.wrapping_add(bytes as u64), Ordering::Relaxed);
     }
 
     pub(super) fn add_written(&self, bytes: usize) {
         let written = self.written.load(Ordering::Relaxed);
-        self.written
-            .store(written.wrapping_add(bytes as u64), Ordering::Relaxed);
+        self.written.store(written.wrapping_add(bytes as u64), Ordering::Relaxed);
     }
 
     pub(super) fn set_write_blocked(&self, blocked: bool) {
@@ -78,8 +76,7 @@ impl Activity {
     }
 
     pub(super) fn end_request(&self) {
-        self.read_at_end
-            .store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.read_at_end.store(self.read.load(Ordering::Relaxed), Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Release);
     }
 
@@ -160,10 +157,7 @@ impl Activity {
     /// Says whom to wake when the tunnel must end.
     pub(super) fn watch_tunnel(&self, waker: &Waker) {
         let stored = &mut self.lock().tunnel;
-        if !stored
-            .as_ref()
-            .is_some_and(|stored| stored.will_wake(waker))
-        {
+        if !stored.as_ref().is_some_and(|stored| stored.will_wake(waker)) {
             *stored = Some(waker.clone());
         }
     }

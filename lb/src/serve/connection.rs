@@ -138,14 +138,7 @@ impl Protocols {
         drop(connection);
         if ended == Ended::Closed && activity.is_tunnel() {
             // The stream lives on in a tunnel, which this task stands for until it has ended.
-            poll_fn(|_| {
-                if activity.is_gone() {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            })
-            .await;
+            poll_fn(|_| if activity.is_gone() { Poll::Ready(()) } else { Poll::Pending }).await;
         }
     }
 
@@ -198,11 +191,7 @@ impl Protocols {
                 connection.as_mut().graceful_shutdown();
                 return connection.as_mut().poll(cx).map(drop);
             }
-            if leaving && tired {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            if leaving && tired { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

@@ -73,12 +73,7 @@ impl Drain {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let activity = Arc::new(Activity::default());
         self.lock().insert(number, Arc::clone(&activity));
-        Place {
-            drain: Arc::clone(self),
-            number,
-            activity,
-            watched: false,
-        }
+        Place { drain: Arc::clone(self), number, activity, watched: false }
     }
 
     /// Connections accepted so far.
@@ -123,19 +118,13 @@ impl Place {
             self.watched = true;
             self.activity.watch(cx.waker());
         }
-        if self.activity.is_cut() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if self.activity.is_cut() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.drain
-            .requests
-            .fetch_add(self.activity.requests(), Ordering::Relaxed);
+        self.drain.requests.fetch_add(self.activity.requests(), Ordering::Relaxed);
         let mut open = self.drain.lock();
         open.remove(&self.number);
         let empty = open.is_empty();

@@ -19,11 +19,7 @@ pub(super) struct Watched<I> {
 
 impl<I> Watched<I> {
     pub(super) fn new(io: I, activity: Arc<Activity>) -> Self {
-        Self {
-            io,
-            ahead: Bytes::new(),
-            activity,
-        }
+        Self { io, ahead: Bytes::new(), activity }
     }
 
     /// Puts bytes back in front of the stream.
@@ -36,11 +32,7 @@ impl<I> Watched<I> {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.activity.is_cut() {
-            Err(io::ErrorKind::ConnectionAborted.into())
-        } else {
-            Ok(())
-        }
+        if self.activity.is_cut() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
     }
 
     fn wrote(&self, written: &Poll<io::Result<usize>>) {

@@ -68,8 +68,7 @@ impl<A> Server<A> {
         M: Fn(&Peer) -> S + Clone + Send + 'static,
         S: HttpService,
     {
-        self.run(listener, move |peer: &Peer| (make(peer), None), shutdown)
-            .await
+        self.run(listener, move |peer: &Peer| (make(peer), None), shutdown).await
     }
 
     async fn run<L, M, S>(
@@ -167,10 +166,7 @@ impl<A> Server<A> {
 
         drain.advance(Stage::Draining);
         let lingered = Instant::now() + self.timeouts.linger;
-        if timeout_at(lingered.min(deadline), drain.emptied())
-            .await
-            .is_err()
-        {
+        if timeout_at(lingered.min(deadline), drain.emptied()).await.is_err() {
             drain.advance(Stage::Closing);
         }
         let mut cut = 0;
@@ -179,11 +175,7 @@ impl<A> Server<A> {
             // They end as soon as they are polled, unless a service blocks its thread.
             let _ = timeout(CUT_PATIENCE, drain.emptied()).await;
         }
-        let report = Report {
-            connections: drain.entered(),
-            requests: drain.requests(),
-            cut,
-        };
+        let report = Report { connections: drain.entered(), requests: drain.requests(), cut };
         telemetry::drained(&report);
         report
     }
@@ -238,10 +230,7 @@ mod tests {
     fn backs_off_from_a_full_table_but_not_from_one_lost_client() {
         let mut backoff = Backoff::default();
         let full = io::Error::from_raw_os_error(24);
-        assert_eq!(
-            backoff.after(&io::ErrorKind::ConnectionAborted.into()),
-            None
-        );
+        assert_eq!(backoff.after(&io::ErrorKind::ConnectionAborted.into()), None);
         assert_eq!(backoff.after(&full), Some(Duration::from_millis(10)));
         assert_eq!(backoff.after(&full), Some(Duration::from_millis(20)));
         for _ in 0..100 {

@@ -27,11 +27,7 @@ pub(super) struct Adapted<S> {
 impl<S> Adapted<S> {
     /// `peer` goes into the extensions of every request, if given.
     pub(super) fn new(service: S, peer: Option<Peer>, activity: Arc<Activity>) -> Self {
-        Self {
-            service: Mutex::new(service),
-            peer,
-            activity,
-        }
+        Self { service: Mutex::new(service), peer, activity }
     }
 }
 
@@ -52,11 +48,7 @@ where
         let says_close = request.version() < Version::HTTP_2;
         let mut service = self.service.lock().unwrap_or_else(PoisonError::into_inner);
         let call = Call::new(&mut *service, request);
-        Answer {
-            call,
-            in_flight: Some(in_flight),
-            says_close,
-        }
+        Answer { call, in_flight: Some(in_flight), says_close }
     }
 }
 
@@ -103,10 +95,7 @@ where
             }
         }
         let in_flight = this.in_flight.take();
-        Poll::Ready(Ok(response.map(|body| Counted {
-            body,
-            _in_flight: in_flight,
-        })))
+        Poll::Ready(Ok(response.map(|body| Counted { body, _in_flight: in_flight })))
     }
 }
 

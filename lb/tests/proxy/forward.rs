@@ -22,19 +22,14 @@ async fn bodies_cross_byte_for_byte_in_every_protocol_pair() {
     let http1 = Backend::http1(echo).await;
     let http2 = Backend::http2(echo).await;
     let speaking = |address: std::net::SocketAddr, protocol| {
-        let upstream: Upstream = Upstream::builder(address.to_string())
-            .protocol(protocol)
-            .build()
-            .unwrap();
+        let upstream: Upstream =
+            Upstream::builder(address.to_string()).protocol(protocol).build().unwrap();
         Running::start(Server::new(), ReverseProxy::new(upstream))
     };
     let to_http1 = speaking(http1.address, Protocol::Http1).await;
     let to_http2 = speaking(http2.address, Protocol::Http2).await;
     for proxy in [&to_http1, &to_http2] {
-        let mut clients = [
-            Client::http1(proxy.address).await,
-            Client::http2(proxy.address).await,
-        ];
+        let mut clients = [Client::http1(proxy.address).await, Client::http2(proxy.address).await];
         for client in &mut clients {
             for size in SIZES {
                 let sent = pattern(size);
@@ -56,10 +51,8 @@ async fn chunked_bodies_stay_streams_and_a_get_may_have_one() {
     for method in ["POST", "GET"] {
         let frames = ["one ", "two"].map(|part| Ok::<_, std::io::Error>(Frame::data(part.into())));
         let body = StreamBody::new(futures_util::stream::iter(frames));
-        let request = Request::builder()
-            .method(method)
-            .uri("/")
-            .header("transfer-encoding", "chunked");
+        let request =
+            Request::builder().method(method).uri("/").header("transfer-encoding", "chunked");
         let response = client.send(request.body(body).unwrap()).await.unwrap();
         assert_eq!(response.headers()["x-seen-transfer-encoding"], "chunked");
         assert!(!response.headers().contains_key("x-seen-content-length"));
@@ -92,10 +85,7 @@ async fn the_backend_sees_the_clients_host_and_path_and_who_asks() {
     assert_eq!(seen["x-seen-te"], "trailers");
     assert!(!seen.contains_key("x-seen-connection"));
     assert!(!seen.contains_key("x-seen-session"));
-    assert_eq!(
-        seen["x-seen-x-secret"], "1",
-        "X- fields are out of Connection's reach"
-    );
+    assert_eq!(seen["x-seen-x-secret"], "1", "X- fields are out of Connection's reach");
 }
 
 #[tokio::test]
@@ -106,10 +96,7 @@ async fn responses_keep_repeated_lines_and_lose_connection_fields() {
     let (backend, _) = RawBackend::answering(answer).await;
     let proxy = proxy_to(backend.address).await;
     let mut client = Client::http1(proxy.address).await;
-    let response = client
-        .send(Request::get("/").body(full("")).unwrap())
-        .await
-        .unwrap();
+    let response = client.send(Request::get("/").body(full("")).unwrap()).await.unwrap();
     let cookies: Vec<_> = response.headers().get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
     for gone in ["hop", "connection", "keep-alive", "proxy-authenticate"] {
@@ -125,18 +112,11 @@ async fn head_keeps_its_length_and_has_no_body() {
     let proxy = proxy_to(backend.address).await;
     let mut client = Client::http1(proxy.address).await;
     for _ in 0..2 {
-        let response = client
-            .send(Request::head("/").body(full("")).unwrap())
-            .await
-            .unwrap();
+        let response = client.send(Request::head("/").body(full("")).unwrap()).await.unwrap();
         assert_eq!(response.headers()["content-length"], "5000");
         assert_eq!(collect(response).await, "");
     }
-    assert_eq!(
-        backend.connections(),
-        1,
-        "a body-less answer leaves the connection reusable"
-    );
+    assert_eq!(backend.connections(), 1, "a body-less answer leaves the connection reusable");
 }
 
 #[tokio::test]
@@ -153,22 +133,10 @@ async fn a_body_that_the_backend_cuts_is_cut_for_the_client() {
     // The last is the control: the same body, whole.
     let cases: [(&'static [u8], bool); 5] = [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n12345", false),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n",
-            false,
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n123",
-            false,
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n123",
-            false,
-        ),
-        (
-            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n",
-            true,
-        ),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n", false),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n123", false),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n123", false),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n12345\r\n0\r\n\r\n", true),
     ];
     for (answer, whole) in cases {
         let backend = RawBackend::start(move |_, mut stream| async move {
@@ -177,10 +145,7 @@ async fn a_body_that_the_backend_cuts_is_cut_for_the_client() {
         })
         .await;
         let proxy = proxy_to(backend.address).await;
-        for mut client in [
-            Client::http1(proxy.address).await,
-            Client::http2(proxy.address).await,
-        ] {
+        for mut client in [Client::http1(proxy.address).await, Client::http2(proxy.address).await] {
             // The cut may come before the head has gone out: then there is no answer at all.
             let got = match client.send(Request::get("/").body(full("")).unwrap()).await {
                 Ok(response) => soon(response.into_body().collect()).await.is_ok(),
@@ -200,9 +165,7 @@ async fn failures_are_plain_answers_with_a_reason() {
     };
     let garbage = RawBackend::start(move |_, mut stream| async move {
         read_head(&mut stream).await;
-        let _ = stream
-            .write_all(format!("{secret}\r\n\r\n").as_bytes())
-            .await;
+        let _ = stream.write_all(format!("{secret}\r\n\r\n").as_bytes()).await;
     })
     .await;
     let gzip = b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\nsecret stack trace";
@@ -227,13 +190,8 @@ async fn failures_are_plain_answers_with_a_reason() {
             .head_timeout(Duration::from_millis(50))
             .build()
             .unwrap();
-        let request = Request::get("/")
-            .header("host", "a")
-            .body(Empty::<Bytes>::new())
-            .unwrap();
-        let response = soon(ReverseProxy::new(upstream).oneshot(request))
-            .await
-            .unwrap();
+        let request = Request::get("/").header("host", "a").body(Empty::<Bytes>::new()).unwrap();
+        let response = soon(ReverseProxy::new(upstream).oneshot(request)).await.unwrap();
         assert_eq!(response.status(), status, "{reason}");
         assert_eq!(response.headers()["retry-after"], "1");
         assert_eq!(response.extensions().get::<Reason>(), Some(&reason));
@@ -245,23 +203,13 @@ async fn failures_are_plain_answers_with_a_reason() {
 
 #[tokio::test]
 async fn no_endpoint_is_503() {
-    let balance: Balance<Upstream, Request<ProxyBody>, _, _> = Balance::builder()
-        .http()
-        .retry(HttpRetry)
-        .build()
-        .unwrap()
-        .0;
-    let request = Request::get("/")
-        .header("host", "a")
-        .body(Empty::<Bytes>::new())
-        .unwrap();
+    let balance: Balance<Upstream, Request<ProxyBody>, _, _> =
+        Balance::builder().http().retry(HttpRetry).build().unwrap().0;
+    let request = Request::get("/").header("host", "a").body(Empty::<Bytes>::new()).unwrap();
     let response = ReverseProxy::new(balance).oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
-    assert_eq!(
-        response.extensions().get::<Reason>(),
-        Some(&Reason::Unavailable)
-    );
+    assert_eq!(response.extensions().get::<Reason>(), Some(&Reason::Unavailable));
 }
 
 #[tokio::test]
@@ -287,48 +235,20 @@ async fn methods_that_are_not_for_forwarding_stay_here() {
     let (backend, seen) = RawBackend::answering(b"HTTP/1.1 204 No Content\r\n\r\n").await;
     let proxy = proxy_to(backend.address).await;
     let cases: [(&[u8], u16); 6] = [
-        (
-            b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\nconnection: close\r\n\r\n",
-            501,
-        ),
-        (
-            b"TRACE / HTTP/1.1\r\nhost: a\r\nmax-forwards: 0\r\nconnection: close\r\n\r\n",
-            405,
-        ),
-        (
-            b"OPTIONS * HTTP/1.1\r\nhost: a\r\nmax-forwards: x\r\nconnection: close\r\n\r\n",
-            400,
-        ),
-        (
-            b"GET * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
-            400,
-        ),
+        (b"CONNECT a:443 HTTP/1.1\r\nhost: a:443\r\nconnection: close\r\n\r\n", 501),
+        (b"TRACE / HTTP/1.1\r\nhost: a\r\nmax-forwards: 0\r\nconnection: close\r\n\r\n", 405),
+        (b"OPTIONS * HTTP/1.1\r\nhost: a\r\nmax-forwards: x\r\nconnection: close\r\n\r\n", 400),
+        (b"GET * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n", 400),
-        (
-            b"OPTIONS * HTTP/1.1\r\nhost: a\r\nmax-forwards: 3\r\nconnection: close\r\n\r\n",
-            204,
-        ),
+        (b"OPTIONS * HTTP/1.1\r\nhost: a\r\nmax-forwards: 3\r\nconnection: close\r\n\r\n", 204),
     ];
     for (request, status) in cases {
         let answer = raw(proxy.address, request).await;
-        assert_eq!(
-            status_of(&answer),
-            status,
-            "{}",
-            String::from_utf8_lossy(request)
-        );
+        assert_eq!(status_of(&answer), status, "{}", String::from_utf8_lossy(request));
     }
-    assert!(
-        seen.text().starts_with("OPTIONS * HTTP/1.1\r\n"),
-        "{}",
-        seen.text()
-    );
+    assert!(seen.text().starts_with("OPTIONS * HTTP/1.1\r\n"), "{}", seen.text());
     assert!(seen.text().contains("max-forwards: 2\r\n"));
-    assert_eq!(
-        count(&seen.all(), b"\r\n\r\n"),
-        1,
-        "only the last one reached the backend"
-    );
+    assert_eq!(count(&seen.all(), b"\r\n\r\n"), 1, "only the last one reached the backend");
 }
 
 #[tokio::test]
@@ -338,11 +258,9 @@ async fn a_dead_backend_is_retried_elsewhere_with_the_unsent_body() {
         listener.local_addr().unwrap()
     };
     let backend = Backend::http1(echo).await;
-    let proxy = Running::start(
-        Server::new(),
-        ReverseProxy::new(balance(&[refused, backend.address])),
-    )
-    .await;
+    let proxy =
+        Running::start(Server::new(), ReverseProxy::new(balance(&[refused, backend.address])))
+            .await;
     let mut client = Client::http1(proxy.address).await;
     for round in 0..8 {
         let body = pattern(100_000 + round);

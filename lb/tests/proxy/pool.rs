@@ -18,24 +18,15 @@ use super::support::*;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 fn get() -> Request<ProxyBody> {
-    Request::get("/")
-        .header("host", "a")
-        .body(ProxyBody::empty())
-        .unwrap()
+    Request::get("/").header("host", "a").body(ProxyBody::empty()).unwrap()
 }
 
 fn post(body: Bytes) -> Request<ProxyBody> {
-    Request::post("/")
-        .header("host", "a")
-        .body(ProxyBody::new(Full::new(body)))
-        .unwrap()
+    Request::post("/").header("host", "a").body(ProxyBody::new(Full::new(body))).unwrap()
 }
 
 async fn text(response: Response<impl http_body::Body<Error = hyper::Error>>) -> Bytes {
-    soon(response.into_body().collect())
-        .await
-        .unwrap()
-        .to_bytes()
+    soon(response.into_body().collect()).await.unwrap().to_bytes()
 }
 
 #[tokio::test]
@@ -80,9 +71,7 @@ async fn a_connection_that_died_idle_is_replaced_without_an_error() {
     }
 
     // The control: the same backend, and a client that just uses its connection again.
-    let stream = tokio::net::TcpStream::connect(backend.address)
-        .await
-        .unwrap();
+    let stream = tokio::net::TcpStream::connect(backend.address).await.unwrap();
     let io = hyper_util::rt::TokioIo::new(stream);
     let (mut sender, driver) = hyper::client::conn::http1::handshake(io).await.unwrap();
     tokio::spawn(driver);
@@ -105,13 +94,8 @@ async fn a_request_that_may_have_arrived_is_not_repeated() {
     .await;
     let mut upstream: Upstream = Upstream::new(&backend.address.to_string()).unwrap();
     text(soon(upstream.call(get())).await.unwrap()).await;
-    let mut error = soon(upstream.call(post(Bytes::from_static(b"x"))))
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (error.phase(), error.sent()),
-        (Phase::Response, Sent::Maybe)
-    );
+    let mut error = soon(upstream.call(post(Bytes::from_static(b"x")))).await.unwrap_err();
+    assert_eq!((error.phase(), error.sent()), (Phase::Response, Sent::Maybe));
     assert!(error.take_request().is_none());
     assert_eq!(backend.connections(), 1);
 }
@@ -126,10 +110,7 @@ async fn an_unsent_request_comes_back_whole() {
     let mut error = soon(upstream.call(post(pattern(1000)))).await.unwrap_err();
     assert_eq!((error.phase(), error.sent()), (Phase::Connect, Sent::No));
     let request = error.take_request().unwrap();
-    assert_eq!(
-        request.into_body().collect().await.unwrap().to_bytes(),
-        pattern(1000)
-    );
+    assert_eq!(request.into_body().collect().await.unwrap().to_bytes(), pattern(1000));
 }
 
 #[tokio::test]
@@ -211,19 +192,14 @@ async fn idle_connections_expire_and_closed_ones_are_given_back() {
         .unwrap();
     text(soon(upstream.call(get())).await.unwrap()).await;
     assert_eq!(upstream.idle_connections(), 1);
-    until("the idle connection expires", || {
-        upstream.idle_connections() == 0
-    })
-    .await;
+    until("the idle connection expires", || upstream.idle_connections() == 0).await;
 }
 
 #[tokio::test]
 async fn no_more_than_the_limit_is_kept() {
     let (backend, _) = RawBackend::answering(OK).await;
-    let mut upstream: Upstream = Upstream::builder(backend.address.to_string())
-        .max_idle(2)
-        .build()
-        .unwrap();
+    let mut upstream: Upstream =
+        Upstream::builder(backend.address.to_string()).max_idle(2).build().unwrap();
     let calls = (0..5).map(|_| upstream.call(get()));
     for response in soon(futures_util::future::join_all(calls)).await {
         text(response.unwrap()).await;
@@ -234,10 +210,8 @@ async fn no_more_than_the_limit_is_kept() {
 #[tokio::test]
 async fn old_connections_are_retired() {
     let (backend, _) = RawBackend::answering(OK).await;
-    let mut upstream: Upstream = Upstream::builder(backend.address.to_string())
-        .max_age(Duration::ZERO)
-        .build()
-        .unwrap();
+    let mut upstream: Upstream =
+        Upstream::builder(backend.address.to_string()).max_age(Duration::ZERO).build().unwrap();
     for _ in 0..3 {
         text(soon(upstream.call(get())).await.unwrap()).await;
     }
@@ -252,22 +226,11 @@ async fn a_unix_socket_is_an_endpoint_too() {
     let app = tower::service_fn(|_| async {
         Ok::<_, std::convert::Infallible>(Response::new(full("over a file")))
     });
-    tokio::spawn(terrace_lb::serve::serve(
-        listener,
-        app,
-        std::future::pending(),
-    ));
-    let mut upstream: Upstream<_, ProxyBody> = Upstream::builder("app")
-        .connector(UnixConnector::new(&path))
-        .build()
-        .unwrap();
-    assert_eq!(
-        text(soon(upstream.call(get())).await.unwrap()).await,
-        "over a file"
-    );
-    soon(HttpCheck::new("/").unwrap().check(&upstream))
-        .await
-        .unwrap();
+    tokio::spawn(terrace_lb::serve::serve(listener, app, std::future::pending()));
+    let mut upstream: Upstream<_, ProxyBody> =
+        Upstream::builder("app").connector(UnixConnector::new(&path)).build().unwrap();
+    assert_eq!(text(soon(upstream.call(get())).await.unwrap()).await, "over a file");
+    soon(HttpCheck::new("/").unwrap().check(&upstream)).await.unwrap();
 }
 
 #[tokio::test]
@@ -282,9 +245,7 @@ async fn checks_ask_on_connections_of_their_own() {
     .await;
     let upstream: Upstream = Upstream::new(&backend.address.to_string()).unwrap();
     soon(TcpCheck.check(&upstream)).await.unwrap();
-    soon(HttpCheck::new("/up").unwrap().check(&upstream))
-        .await
-        .unwrap();
+    soon(HttpCheck::new("/up").unwrap().check(&upstream)).await.unwrap();
     let down = HttpCheck::new("/down").unwrap();
     let error = soon(down.check(&upstream)).await.unwrap_err();
     assert_eq!(error.to_string(), "/down answered 503 Service Unavailable");
@@ -296,25 +257,16 @@ async fn checks_ask_on_connections_of_their_own() {
 #[test]
 fn only_harmless_requests_are_kept_for_a_retry() {
     let kept = |method: &str, body: ProxyBody| {
-        let request = Request::builder()
-            .method(method)
-            .uri("/a?b")
-            .header("x", "1");
+        let request = Request::builder().method(method).uri("/a?b").header("x", "1");
         let request = request.body(body).unwrap();
         HttpRetry.save(&request).map(|copy| {
-            assert_eq!(
-                (copy.method(), copy.uri()),
-                (request.method(), request.uri())
-            );
+            assert_eq!((copy.method(), copy.uri()), (request.method(), request.uri()));
             assert_eq!(copy.headers(), request.headers());
         })
     };
     for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
         assert!(kept(method, ProxyBody::empty()).is_some(), "{method}");
-        assert!(
-            kept(method, ProxyBody::new(full("x"))).is_none(),
-            "{method} with a body"
-        );
+        assert!(kept(method, ProxyBody::new(full("x"))).is_none(), "{method} with a body");
     }
     for method in ["POST", "PATCH", "CONNECT", "PURGE"] {
         assert!(kept(method, ProxyBody::empty()).is_none(), "{method}");

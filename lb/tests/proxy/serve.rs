@@ -113,9 +113,7 @@ async fn the_same_requests_are_lost_by_a_plain_graceful_shutdown() {
     // The control of the test above: hyper's own end of a connection, with the same bytes.
     for split in [1, GET.len()] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let service = hyper::service::service_fn(|_| async {
             Ok::<_, Infallible>(Response::new(full("hello")))
@@ -152,10 +150,7 @@ async fn clients_in_the_listeners_queue_are_served_before_it_closes() {
         read_answer(stream, b"late").await;
     }
     let report = soon(draining).await.unwrap();
-    assert_eq!(
-        (report.connections, report.requests, report.cut),
-        (20, 20, 0)
-    );
+    assert_eq!((report.connections, report.requests, report.cut), (20, 20, 0));
 }
 
 #[tokio::test]
@@ -184,9 +179,7 @@ async fn an_http2_client_finishes_its_streams_and_is_told_to_go() {
     let builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
     let (mut sender, driver) = builder.handshake(io).await.unwrap();
     let driver = tokio::spawn(driver);
-    let request = Request::get("http://a/")
-        .body(Full::<Bytes>::default())
-        .unwrap();
+    let request = Request::get("http://a/").body(Full::<Bytes>::default()).unwrap();
     let asked = tokio::spawn(sender.send_request(request));
     tokio::time::sleep(Duration::from_millis(20)).await;
     let draining = server.stop();
@@ -265,11 +258,7 @@ async fn a_client_that_does_not_read_is_cut() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut received = Vec::new();
     let _ = soon(stream.read_to_end(&mut received)).await;
-    assert!(
-        received.len() < 64 * 1024 * 1024,
-        "{} bytes",
-        received.len()
-    );
+    assert!(received.len() < 64 * 1024 * 1024, "{} bytes", received.len());
 }
 
 #[tokio::test]
@@ -281,10 +270,7 @@ async fn no_more_connections_than_the_cap_are_open() {
     third.write_all(GET).await.unwrap();
     let mut byte = [0];
     let waited = tokio::time::timeout(Duration::from_millis(50), third.read(&mut byte));
-    assert!(
-        waited.await.is_err(),
-        "the third was served beside two others"
-    );
+    assert!(waited.await.is_err(), "the third was served beside two others");
     drop(first);
     read_answer(&mut third, b"hello").await;
 }
@@ -298,11 +284,7 @@ async fn pipelined_requests_are_answered_in_order() {
     let requests = b"GET /1 HTTP/1.1\r\nhost: a\r\n\r\nGET /2 HTTP/1.1\r\nhost: a\r\n\r\n\
                      GET /3 HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let answers = String::from_utf8(raw(server.address, requests).await).unwrap();
-    let bodies: Vec<&str> = answers
-        .split("\r\n\r\n")
-        .skip(1)
-        .map(|part| &part[..2])
-        .collect();
+    let bodies: Vec<&str> = answers.split("\r\n\r\n").skip(1).map(|part| &part[..2]).collect();
     assert_eq!(bodies, ["/1", "/2", "/3"]);
 }
 
@@ -329,15 +311,8 @@ async fn a_full_file_table_does_not_end_the_loop() {
     const ECONNABORTED: i32 = 103;
     let inner = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = inner.local_addr().unwrap();
-    let listener = Failing {
-        errors: vec![EMFILE, ECONNABORTED, EMFILE],
-        inner,
-    };
-    tokio::spawn(terrace_lb::serve::serve(
-        listener,
-        hello(),
-        std::future::pending(),
-    ));
+    let listener = Failing { errors: vec![EMFILE, ECONNABORTED, EMFILE], inner };
+    tokio::spawn(terrace_lb::serve::serve(listener, hello(), std::future::pending()));
     drop(warm(address).await);
 }
 
@@ -367,9 +342,7 @@ async fn a_stream_mapping_acceptor_comes_before_http() {
         let text = format!("secure={} ip={}", peer.is_secure(), peer.ip().unwrap());
         Ok::<_, Infallible>(Response::new(full(text)))
     });
-    let server = Server::new()
-        .acceptor(Handshake)
-        .handshake_timeout(Duration::from_millis(50));
+    let server = Server::new().acceptor(Handshake).handshake_timeout(Duration::from_millis(50));
     tokio::spawn(server.serve(listener, tell, std::future::pending()));
     let close = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let answer = raw(address, &[b"hello", &close[..]].concat()).await;
@@ -386,10 +359,7 @@ async fn a_panicking_service_takes_only_its_connection_down() {
         Ok::<_, Infallible>(Response::new(full("hello")))
     });
     let server = Running::start(Server::new(), panicking).await;
-    assert_eq!(
-        raw(server.address, b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await,
-        b""
-    );
+    assert_eq!(raw(server.address, b"GET /panic HTTP/1.1\r\nhost: a\r\n\r\n").await, b"");
     drop(warm(server.address).await);
     let report = soon(server.stop()).await.unwrap();
     assert_eq!((report.connections, report.cut), (2, 0));
@@ -407,23 +377,14 @@ async fn the_answers_body_may_outlive_the_linger() {
     });
     let server = Running::start(Server::new().linger(Duration::from_millis(10)), streaming).await;
     let mut client = Client::http1(server.address).await;
-    let response = client
-        .send(Request::get("/").body(full("")).unwrap())
-        .await
-        .unwrap();
+    let response = client.send(Request::get("/").body(full("")).unwrap()).await.unwrap();
     let draining = server.stop();
     let mut sender = sender;
     sender.send_data("first ".into()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
     sender.send_data("last".into()).await.unwrap();
     drop(sender);
-    assert_eq!(
-        soon(response.into_body().collect())
-            .await
-            .unwrap()
-            .to_bytes(),
-        "first last"
-    );
+    assert_eq!(soon(response.into_body().collect()).await.unwrap().to_bytes(), "first last");
     let report = soon(draining).await.unwrap();
     assert_eq!((report.requests, report.cut), (1, 0));
 }

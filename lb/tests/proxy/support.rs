@@ -25,9 +25,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Fails a test that waits for ever.
 pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("waited too long")
+    tokio::time::timeout(PATIENCE, future).await.expect("waited too long")
 }
 
 /// A server under test.
@@ -48,11 +46,7 @@ impl Running {
         let task = tokio::spawn(server.serve(listener, service, async {
             let _ = stopped.await;
         }));
-        Self {
-            address,
-            stop,
-            task,
-        }
+        Self { address, stop, task }
     }
 
     /// Begins the drain; the report comes when it has ended.
@@ -75,11 +69,7 @@ pub(crate) fn balance(backends: &[SocketAddr]) -> HttpBalance {
         let upstream = Upstream::new(&address.to_string()).unwrap();
         Endpoint::new(address.to_string(), upstream).unwrap()
     });
-    let built = Balance::builder()
-        .endpoints(endpoints)
-        .http()
-        .retry(HttpRetry)
-        .build();
+    let built = Balance::builder().endpoints(endpoints).http().retry(HttpRetry).build();
     let (balance, driver) = built.unwrap();
     tokio::spawn(driver);
     balance
@@ -141,10 +131,7 @@ impl Backend {
                 });
             }
         });
-        Self {
-            address,
-            connections,
-        }
+        Self { address, connections }
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -158,10 +145,8 @@ pub(crate) async fn echo(request: Request<Incoming>) -> Response<Incoming> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     for (name, value) in &head.headers {
-        headers.append(
-            http::HeaderName::try_from(format!("x-seen-{name}")).unwrap(),
-            value.clone(),
-        );
+        headers
+            .append(http::HeaderName::try_from(format!("x-seen-{name}")).unwrap(), value.clone());
     }
     headers.insert("x-seen-method", head.method.as_str().parse().unwrap());
     headers.insert("x-seen-target", head.uri.to_string().parse().unwrap());
@@ -191,10 +176,7 @@ impl RawBackend {
                 tokio::spawn(script(number, stream));
             }
         });
-        Self {
-            address,
-            connections,
-        }
+        Self { address, connections }
     }
 
     /// Answers every head with these bytes and keeps what it read.
@@ -246,12 +228,7 @@ impl Seen {
     }
 
     pub(crate) fn all(&self) -> Vec<u8> {
-        self.0
-            .lock()
-            .unwrap()
-            .iter()
-            .flat_map(|(_, bytes)| bytes.clone())
-            .collect()
+        self.0.lock().unwrap().iter().flat_map(|(_, bytes)| bytes.clone()).collect()
     }
 
     pub(crate) fn text(&self) -> String {
@@ -260,10 +237,7 @@ impl Seen {
 }
 
 pub(crate) fn count(haystack: &[u8], needle: &[u8]) -> usize {
-    haystack
-        .windows(needle.len())
-        .filter(|window| *window == needle)
-        .count()
+    haystack.windows(needle.len()).filter(|window| *window == needle).count()
 }
 
 /// Reads one request head from a raw connection.
@@ -292,10 +266,7 @@ pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 /// The status of a raw answer; 0 if there was none.
 pub(crate) fn status_of(answer: &[u8]) -> u16 {
     let line = String::from_utf8_lossy(answer);
-    line.split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or(0)
+    line.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
 /// A client connection on HTTP/1 or HTTP/2.
@@ -333,18 +304,14 @@ where
         match self {
             Self::Http1(sender) => {
                 if !request.headers().contains_key("host") {
-                    request
-                        .headers_mut()
-                        .insert("host", "test.example".parse().unwrap());
+                    request.headers_mut().insert("host", "test.example".parse().unwrap());
                 }
                 soon(sender.ready()).await?;
                 soon(sender.send_request(request)).await
             }
             Self::Http2(sender, address) => {
                 let path = request.uri().path_and_query().unwrap().clone();
-                let uri = http::Uri::builder()
-                    .scheme("http")
-                    .authority(address.to_string());
+                let uri = http::Uri::builder().scheme("http").authority(address.to_string());
                 *request.uri_mut() = uri.path_and_query(path).build().unwrap();
                 *request.version_mut() = http::Version::HTTP_2;
                 soon(sender.send_request(request)).await
@@ -354,10 +321,7 @@ where
 }
 
 pub(crate) async fn collect(response: Response<Incoming>) -> Bytes {
-    soon(response.into_body().collect())
-        .await
-        .unwrap()
-        .to_bytes()
+    soon(response.into_body().collect()).await.unwrap().to_bytes()
 }
 
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Full<Bytes> {

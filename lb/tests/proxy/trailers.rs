@@ -17,10 +17,7 @@ fn sum() -> HeaderMap {
 }
 
 fn with_trailers() -> impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send + Unpin {
-    let frames = [
-        Frame::data(Bytes::from_static(b"data")),
-        Frame::trailers(sum()),
-    ];
+    let frames = [Frame::data(Bytes::from_static(b"data")), Frame::trailers(sum())];
     StreamBody::new(futures_util::stream::iter(frames.map(Ok)))
 }
 
@@ -30,10 +27,7 @@ async fn respond(
 ) -> Response<impl http_body::Body<Data = Bytes, Error = std::io::Error> + Send> {
     let te = request.headers().get("te").cloned();
     let collected = request.into_body().collect().await.unwrap();
-    let got = collected
-        .trailers()
-        .and_then(|trailers| trailers.get("x-sum"))
-        .cloned();
+    let got = collected.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
     let mut response = Response::new(with_trailers());
     let headers = response.headers_mut();
     headers.insert("trailer", HeaderValue::from_static("x-sum"));
@@ -48,10 +42,8 @@ async fn round_trip(from: Protocol, to: Protocol, te: bool) -> (String, Option<S
         Protocol::Http1 => Backend::http1(respond).await,
         _ => Backend::http2(respond).await,
     };
-    let upstream: Upstream = Upstream::builder(backend.address.to_string())
-        .protocol(to)
-        .build()
-        .unwrap();
+    let upstream: Upstream =
+        Upstream::builder(backend.address.to_string()).protocol(to).build().unwrap();
     let proxy = Running::start(Server::new(), ReverseProxy::new(upstream)).await;
     let mut client = match from {
         Protocol::Http1 => Client::http1(proxy.address).await,
@@ -61,17 +53,12 @@ async fn round_trip(from: Protocol, to: Protocol, te: bool) -> (String, Option<S
     if te {
         request = request.header("te", "trailers");
     }
-    let response = client
-        .send(request.body(with_trailers()).unwrap())
-        .await
-        .unwrap();
+    let response = client.send(request.body(with_trailers()).unwrap()).await.unwrap();
     assert_eq!(response.headers()["trailer"], "x-sum");
     let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
     let (got, said) = (header("x-got"), header("x-te"));
     let collected = soon(response.into_body().collect()).await.unwrap();
-    let returned = collected
-        .trailers()
-        .and_then(|trailers| trailers.get("x-sum"));
+    let returned = collected.trailers().and_then(|trailers| trailers.get("x-sum"));
     let returned = returned.map(|value| value.to_str().unwrap().to_owned());
     assert_eq!(collected.to_bytes(), "data");
     (got, returned, said)
@@ -79,18 +66,10 @@ async fn round_trip(from: Protocol, to: Protocol, te: bool) -> (String, Option<S
 
 #[tokio::test]
 async fn trailers_cross_both_ways_in_every_protocol_pair() {
-    let whole = (
-        "42".to_owned(),
-        Some("42".to_owned()),
-        "trailers".to_owned(),
-    );
+    let whole = ("42".to_owned(), Some("42".to_owned()), "trailers".to_owned());
     for from in [Protocol::Http1, Protocol::Http2] {
         for to in [Protocol::Http1, Protocol::Http2] {
-            assert_eq!(
-                round_trip(from, to, true).await,
-                whole,
-                "{from:?} to {to:?}"
-            );
+            assert_eq!(round_trip(from, to, true).await, whole, "{from:?} to {to:?}");
         }
     }
 }
@@ -105,18 +84,10 @@ async fn an_http1_client_gets_no_trailers_that_it_did_not_ask_for() {
 async fn a_connection_is_reused_after_trailers() {
     let backend = Backend::http1(respond).await;
     let proxy = proxy_to(backend.address).await;
-    for mut client in [
-        Client::http1(proxy.address).await,
-        Client::http2(proxy.address).await,
-    ] {
+    for mut client in [Client::http1(proxy.address).await, Client::http2(proxy.address).await] {
         for _ in 0..3 {
-            let request = Request::post("/")
-                .header("trailer", "x-sum")
-                .header("te", "trailers");
-            let response = client
-                .send(request.body(with_trailers()).unwrap())
-                .await
-                .unwrap();
+            let request = Request::post("/").header("trailer", "x-sum").header("te", "trailers");
+            let response = client.send(request.body(with_trailers()).unwrap()).await.unwrap();
             let collected = soon(response.into_body().collect()).await.unwrap();
             assert!(collected.trailers().is_some());
         }

@@ -20,10 +20,7 @@ async fn echoing() -> RawBackend {
         let head = String::from_utf8(read_head(&mut stream).await).unwrap();
         assert!(head.contains("upgrade: websocket\r\n"), "{head}");
         assert!(head.contains("connection: upgrade\r\n"), "{head}");
-        assert!(
-            head.contains("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"),
-            "{head}"
-        );
+        assert!(head.contains("sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"), "{head}");
         stream.write_all(SWITCH).await.unwrap();
         let (mut reader, mut writer) = stream.split();
         let _ = tokio::io::copy(&mut reader, &mut writer).await;
@@ -76,12 +73,7 @@ async fn a_refused_upgrade_is_an_ordinary_answer() {
     assert_eq!(status_of(&answer), 403);
     // What the client sent in hope of a tunnel is not passed on, and is no request either.
     assert!(!seen.text().contains("these bytes"));
-    assert_eq!(
-        count(&answer, b"HTTP/1.1 "),
-        2,
-        "{}",
-        String::from_utf8_lossy(&answer)
-    );
+    assert_eq!(count(&answer, b"HTTP/1.1 "), 2, "{}", String::from_utf8_lossy(&answer));
     assert_eq!(count(&answer, b"HTTP/1.1 400"), 1);
 }
 

@@ -101,9 +101,7 @@ impl Body for PatternBody {
         }
         if !self.pace.is_zero() {
             let pace = self.pace;
-            let pause = self
-                .pause
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(pace)));
+            let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep(pace)));
             std::task::ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
@@ -118,11 +116,7 @@ impl Body for PatternBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.exact {
-            SizeHint::with_exact(self.end - self.offset)
-        } else {
-            SizeHint::default()
-        }
+        if self.exact { SizeHint::with_exact(self.end - self.offset) } else { SizeHint::default() }
     }
 }
 

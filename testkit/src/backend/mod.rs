@@ -174,9 +174,7 @@ pub struct ScriptedBackend {
 
 impl fmt::Debug for ScriptedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ScriptedBackend")
-            .field("addr", &self.addr)
-            .finish_non_exhaustive()
+        f.debug_struct("ScriptedBackend").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 
@@ -204,11 +202,7 @@ impl ScriptedBackend {
             released: watch::Sender::new(()),
         });
         let accept = tokio::spawn(serve::accept(listener, shared.clone()));
-        Ok(Self {
-            addr,
-            shared,
-            accept,
-        })
+        Ok(Self { addr, shared, accept })
     }
 
     /// Where it listens.
@@ -256,12 +250,7 @@ impl ScriptedBackend {
     /// What connection `number` received so far; empty unless [`keep_raw`](Self::keep_raw) was on.
     #[must_use]
     pub fn raw(&self, number: usize) -> Vec<u8> {
-        let raw = self
-            .shared
-            .lock()
-            .raw
-            .as_ref()
-            .and_then(|raw| raw.get(number).cloned());
+        let raw = self.shared.lock().raw.as_ref().and_then(|raw| raw.get(number).cloned());
         raw.map(|raw| raw.lock().unwrap_or_else(PoisonError::into_inner).clone())
             .unwrap_or_default()
     }
@@ -335,7 +324,5 @@ pub fn checksum<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> u64 {
 pub(crate) const CHECKSUM_START: u64 = 0xcbf2_9ce4_8422_2325;
 
 pub(crate) fn checksum_more(start: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(start, |sum, byte| {
-        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(start, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

@@ -77,29 +77,19 @@ impl Reply {
     #[must_use]
     pub fn status(status: u16) -> Self {
         let status = StatusCode::from_u16(status).expect("a status of three digits");
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
 
     /// `200` with so many bytes of the [`pattern`](super::pattern).
     #[must_use]
     pub fn pattern(bytes: u64) -> Self {
-        Self {
-            content: Content::Pattern(bytes),
-            ..Self::default()
-        }
+        Self { content: Content::Pattern(bytes), ..Self::default() }
     }
 
     /// `200` with the request's body and trailers, streamed back as they arrive.
     #[must_use]
     pub fn echo() -> Self {
-        Self {
-            content: Content::Echo,
-            drain_request: false,
-            ..Self::default()
-        }
+        Self { content: Content::Echo, drain_request: false, ..Self::default() }
     }
 
     /// Closes the connection without a byte of response.
@@ -148,8 +138,7 @@ impl Reply {
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name: HeaderName = name.parse().expect("a header name");
-        self.headers
-            .append(name, HeaderValue::from_str(value).expect("a header value"));
+        self.headers.append(name, HeaderValue::from_str(value).expect("a header value"));
         self
     }
 

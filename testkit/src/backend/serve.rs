@@ -36,10 +36,7 @@ struct Counted {
 impl Counted {
     fn new(shared: &Arc<Shared>, change: impl FnOnce(&mut Counts), undo: fn(&mut Counts)) -> Self {
         shared.count(change);
-        Self {
-            shared: shared.clone(),
-            undo,
-        }
+        Self { shared: shared.clone(), undo }
     }
 }
 
@@ -118,11 +115,7 @@ async fn answer(
         peer,
         connection,
     };
-    let mut watched = Watched {
-        body,
-        seen: Some(seen),
-        shared: shared.clone(),
-    };
+    let mut watched = Watched { body, seen: Some(seen), shared: shared.clone() };
     if reply.drain_request {
         while let Some(Ok(_)) = watched.frame().await {}
     }
@@ -140,11 +133,7 @@ async fn answer(
         return Ok(tunnel(&parts, upgrade, &reply, &shared));
     }
     let mut response = Response::new(
-        Riding {
-            body: content(&reply, watched),
-            _in_flight: in_flight,
-        }
-        .boxed_unsync(),
+        Riding { body: content(&reply, watched), _in_flight: in_flight }.boxed_unsync(),
     );
     *response.status_mut() = reply.status;
     if let (Some(Cut::AfterHead | Cut::AfterBody(_)), Some(length), false) =
@@ -189,11 +178,7 @@ fn content(reply: &Reply, request: Watched) -> OutBody {
         }
         (Content::Bytes(bytes), Some(cut)) => {
             let kept = usize::try_from(cut).map_or(bytes.len(), |cut| cut.min(bytes.len()));
-            CutBody {
-                data: Some(bytes.slice(..kept)),
-                flushed: false,
-            }
-            .boxed_unsync()
+            CutBody { data: Some(bytes.slice(..kept)), flushed: false }.boxed_unsync()
         }
         (Content::Pattern(bytes), cut) => {
             let mut body = PatternBody::new(*bytes).pace(reply.pace);
@@ -246,28 +231,18 @@ fn tunnel(
 ) -> Response<OutBody> {
     let mut response = Response::new(Full::default().map_err(infallible).boxed_unsync());
     let connect = parts.method == http::Method::CONNECT;
-    *response.status_mut() = if connect {
-        StatusCode::OK
-    } else {
-        reply.status
-    };
+    *response.status_mut() = if connect { StatusCode::OK } else { reply.status };
     if !connect {
         let protocol = parts.headers.get(UPGRADE).cloned();
         let protocol = protocol.unwrap_or_else(|| HeaderValue::from_static("echo"));
         response.headers_mut().insert(UPGRADE, protocol);
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
     }
     response.headers_mut().extend(reply.headers.clone());
     let open = shared.clone();
     shared.spawn_tunnel(async move {
         let Ok(upgraded) = upgrade.await else { return };
-        let _open = Counted::new(
-            &open,
-            |counts| counts.tunnels += 1,
-            |counts| counts.tunnels -= 1,
-        );
+        let _open = Counted::new(&open, |counts| counts.tunnels += 1, |counts| counts.tunnels -= 1);
         let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded));
         // Whichever side ends it, the tunnel is over.
         let _ = tokio::io::copy(&mut read, &mut write).await;

@@ -50,18 +50,12 @@ async fn a_cut_before_the_head_sends_no_byte() {
 #[tokio::test]
 async fn a_cut_after_the_head_sends_a_head_that_promises_more() {
     let backend = ScriptedBackend::start().await.unwrap();
-    backend.next_replies([
-        Reply::cut_after_head(),
-        Reply::pattern(1000).cut(Cut::AfterBody(10)),
-    ]);
+    backend.next_replies([Reply::cut_after_head(), Reply::pattern(1000).cut(Cut::AfterBody(10))]);
     let answer = String::from_utf8(raw(&backend, GET).await).unwrap();
     assert!(answer.contains("content-length: 65536"), "{answer:?}");
     assert!(answer.ends_with("\r\n\r\n"), "{answer:?}");
     let answer = raw(&backend, GET).await;
-    assert!(
-        answer.ends_with(b"\r\n\r\n\0\x01\x02\x03\x04\x05\x06\x07\x08\x09"),
-        "{answer:?}"
-    );
+    assert!(answer.ends_with(b"\r\n\r\n\0\x01\x02\x03\x04\x05\x06\x07\x08\x09"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -74,11 +68,10 @@ async fn a_held_reply_waits_for_the_release_and_counts_as_in_flight() {
         backend.release();
         backend.until(|counts| counts.in_flight == 0).await;
     };
-    let (answer, ()) = tokio::time::timeout(Duration::from_secs(20), async {
-        tokio::join!(answer, release)
-    })
-    .await
-    .unwrap();
+    let (answer, ()) =
+        tokio::time::timeout(Duration::from_secs(20), async { tokio::join!(answer, release) })
+            .await
+            .unwrap();
     assert!(answer.ends_with(b"late"));
 }
 
@@ -98,9 +91,7 @@ async fn http2_with_prior_knowledge_echoes_bodies_and_trailers() {
     trailers.insert("x-sum", http::HeaderValue::from_static("right"));
     let body =
         Full::new(Bytes::from(bytes.clone())).with_trailers(std::future::ready(Some(Ok(trailers))));
-    let response = client
-        .send_request(Request::post(backend.url()).body(body).unwrap())
-        .await;
+    let response = client.send_request(Request::post(backend.url()).body(body).unwrap()).await;
     let collected = response.unwrap().into_body().collect().await.unwrap();
     assert_eq!(collected.trailers().unwrap()["x-sum"], "right");
     assert_eq!(collected.to_bytes(), bytes);
@@ -114,17 +105,10 @@ async fn http2_with_prior_knowledge_echoes_bodies_and_trailers() {
 #[tokio::test]
 async fn trailers_follow_a_chunked_body_on_http1() {
     let backend = ScriptedBackend::start().await.unwrap();
-    backend.default_reply(
-        Reply::ok("body")
-            .header("trailer", "x-sum")
-            .trailer("x-sum", "7"),
-    );
+    backend.default_reply(Reply::ok("body").header("trailer", "x-sum").trailer("x-sum", "7"));
     let request = GET.replace("connection: close", "te: trailers\r\nconnection: te, close");
     let answer = String::from_utf8(raw(&backend, &request).await).unwrap();
-    assert!(
-        answer.ends_with("4\r\nbody\r\n0\r\nx-sum: 7\r\n\r\n"),
-        "{answer:?}"
-    );
+    assert!(answer.ends_with("4\r\nbody\r\n0\r\nx-sum: 7\r\n\r\n"), "{answer:?}");
 }
 
 #[tokio::test]
@@ -147,9 +131,7 @@ async fn an_upgraded_connection_echoes_bytes_and_is_counted() {
     assert_eq!(&echo, b"ping");
     assert_eq!(backend.counts().tunnels, 1);
     drop(stream);
-    backend
-        .until(|counts| counts.tunnels == 0 && counts.open_connections == 0)
-        .await;
+    backend.until(|counts| counts.tunnels == 0 && counts.open_connections == 0).await;
 }
 
 #[tokio::test]
@@ -179,9 +161,8 @@ async fn hyper_clients_of_http1_reuse_a_connection() {
     let backend = ScriptedBackend::start().await.unwrap();
     backend.default_reply(Reply::pattern(40_000));
     let stream = TcpStream::connect(backend.addr()).await.unwrap();
-    let (mut client, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
     let driver = tokio::spawn(connection);
     for _ in 0..3 {
         client.ready().await.unwrap();
@@ -192,9 +173,6 @@ async fn hyper_clients_of_http1_reuse_a_connection() {
         let body = response.into_body().collect().await.unwrap().to_bytes();
         assert!(body.iter().zip(0..).all(|(byte, at)| *byte == pattern(at)));
     }
-    assert_eq!(
-        (backend.counts().connections, backend.counts().requests),
-        (1, 3)
-    );
+    assert_eq!((backend.counts().connections, backend.counts().requests), (1, 3));
     driver.abort();
 }

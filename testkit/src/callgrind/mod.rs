@@ -138,19 +138,14 @@ impl Callgrind {
     /// Adds arguments.
     #[must_use]
     pub fn arguments<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
-        self.arguments.extend(
-            arguments
-                .into_iter()
-                .map(|argument| argument.as_ref().into()),
-        );
+        self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().into()));
         self
     }
 
     /// Adds a variable to the environment.
     #[must_use]
     pub fn environment(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment
-            .push((name.as_ref().into(), value.as_ref().into()));
+        self.environment.push((name.as_ref().into(), value.as_ref().into()));
         self
     }
 
@@ -245,10 +240,7 @@ fn tail(log: &Path) -> String {
 fn total(profile: &str) -> Option<u64> {
     profile
         .lines()
-        .filter_map(|line| {
-            line.strip_prefix("totals:")
-                .or_else(|| line.strip_prefix("summary:"))
-        })
+        .filter_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")))
         .filter_map(|value| value.split_whitespace().next()?.parse().ok())
         .next_back()
 }

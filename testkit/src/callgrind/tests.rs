@@ -36,19 +36,13 @@ fn two_runs_count_the_same_and_ten_times_the_work_counts_ten_times() {
         return;
     };
     let second = count(name, "tests::work").unwrap().unwrap();
-    assert!(
-        first.abs_diff(second) * 1_000 <= first,
-        "{first}, then {second}"
-    );
+    assert!(first.abs_diff(second) * 1_000 <= first, "{first}, then {second}");
     let more = Callgrind::this_test(&format!("callgrind::tests::{name}"))
         .unwrap()
         .environment("TERRACE_ROUNDS", "10000")
         .count("tests::work")
         .unwrap();
-    assert!(
-        (9 * first..=10 * first).contains(&more),
-        "{first}, ten times: {more}"
-    );
+    assert!((9 * first..=10 * first).contains(&more), "{first}, ten times: {more}");
 }
 
 #[test]
@@ -60,10 +54,7 @@ fn a_function_that_is_never_called_is_an_error_and_not_zero() {
     let Some(result) = count(name, "tests::work") else {
         return;
     };
-    assert!(
-        matches!(result, Err(CallgrindError::NeverCalled(_))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(CallgrindError::NeverCalled(_))), "{result:?}");
 }
 
 #[test]
@@ -85,10 +76,7 @@ fn a_program_that_hangs_is_killed() {
     };
     let run = Callgrind::program("/bin/sleep").arguments(["1000"]);
     let result = run.limit(Duration::from_millis(200)).count("anything");
-    assert!(
-        matches!(result, Err(CallgrindError::Failed(_))),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(CallgrindError::Failed(_))), "{result:?}");
 }
 
 #[test]

@@ -35,10 +35,7 @@ impl Drop for Open {
 impl ProbeBody {
     /// A body of these frames that nobody counts: for requests.
     pub fn new<F: Into<Bytes>>(frames: impl IntoIterator<Item = F>) -> Self {
-        Self {
-            frames: frames.into_iter().map(Into::into).collect(),
-            ..Self::default()
-        }
+        Self { frames: frames.into_iter().map(Into::into).collect(), ..Self::default() }
     }
 
     pub(super) fn tracked<F: Into<Bytes>>(
@@ -46,10 +43,7 @@ impl ProbeBody {
         ledger: Arc<Ledger>,
     ) -> Self {
         ledger.body_opened();
-        Self {
-            open: Some(Open(ledger)),
-            ..Self::new(frames)
-        }
+        Self { open: Some(Open(ledger)), ..Self::new(frames) }
     }
 
     /// Ends the body with an error of this text instead of its regular end.

@@ -28,10 +28,7 @@ impl ProbeError {
                 return Some(found);
             }
             // An io::Error shows what it wraps through get_ref; its source() skips that level.
-            next = match error
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref)
-            {
+            next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
                 Some(wrapped) => Some(wrapped),
                 None => error.source(),
             };

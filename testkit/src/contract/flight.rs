@@ -76,10 +76,7 @@ impl Flight {
     }
 
     fn with(stage: Stage) -> Self {
-        Self {
-            stage,
-            alarm: Arc::default(),
-        }
+        Self { stage, alarm: Arc::default() }
     }
 
     /// Polls once; true when nothing is left to wait for. Stops for a poll at the head.
@@ -104,11 +101,7 @@ impl Flight {
                         let (status, extensions) = (reply.status, reply.extensions);
                         // The ended body stays alive: its end alone must release what it held.
                         let body = reply.body.take();
-                        self.stage = Stage::Ended(Reply {
-                            status,
-                            extensions,
-                            body,
-                        });
+                        self.stage = Stage::Ended(Reply { status, extensions, body });
                     }
                 }
                 Stage::Failed(_) | Stage::Ended(_) => return Poll::Ready(()),

@@ -10,9 +10,7 @@ use super::body::ProbeBody;
 pub(super) fn plain_request(n: usize) -> Request<ProbeBody> {
     let mut request = Request::new(ProbeBody::default());
     *request.uri_mut() = uri(&format!("/{n}"));
-    request
-        .headers_mut()
-        .insert(HOST, HeaderValue::from_static("probe.test"));
+    request.headers_mut().insert(HOST, HeaderValue::from_static("probe.test"));
     request
 }
 
@@ -69,8 +67,7 @@ pub(super) fn requests() -> Vec<(String, Make)> {
     });
     add("every common header empty", |r| {
         for name in COMMON {
-            r.headers_mut()
-                .insert(HeaderName::from_static(name), HeaderValue::from_static(""));
+            r.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(""));
         }
     });
     add("every common header twice, as a huge number", |r| {
@@ -82,16 +79,12 @@ pub(super) fn requests() -> Vec<(String, Make)> {
         }
     });
     add("a content-length that lies", |r| {
-        r.headers_mut().insert(
-            CONTENT_LENGTH,
-            HeaderValue::from_static("18446744073709551615"),
-        );
+        r.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("18446744073709551615"));
         *r.method_mut() = Method::POST;
     });
     add("ranges without end", |r| {
         let many = format!("bytes={}", "0-,-0,".repeat(500));
-        r.headers_mut()
-            .insert(RANGE, many.parse().expect("visible ASCII"));
+        r.headers_mut().insert(RANGE, many.parse().expect("visible ASCII"));
     });
     add("preferences that do not parse", |r| {
         let value = HeaderValue::from_static(";;q=,*;q=9e999,gzip;q=-1,,");
@@ -100,13 +93,11 @@ pub(super) fn requests() -> Vec<(String, Make)> {
     add("a thousand cookies", |r| {
         for _ in 0..1_000 {
             let cookie = HeaderValue::from_static("=;a;=b;\"c=\"d");
-            r.headers_mut()
-                .append(HeaderName::from_static("cookie"), cookie);
+            r.headers_mut().append(HeaderName::from_static("cookie"), cookie);
         }
     });
     add("a host that is none", |r| {
-        r.headers_mut()
-            .insert(HOST, HeaderValue::from_static("a b:99999@[::"));
+        r.headers_mut().insert(HOST, HeaderValue::from_static("a b:99999@[::"));
     });
     add("a body that fails at its start", |r| {
         *r.method_mut() = Method::PUT;

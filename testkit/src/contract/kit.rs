@@ -19,10 +19,7 @@ pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type LocalFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// What the laws know of a subject.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "declarations of the subject, each on its own"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "declarations of the subject, each on its own")]
 pub(super) struct Kit {
     pub http: bool,
     pub capacity: Option<usize>,
@@ -101,26 +98,20 @@ pub(super) trait ErasedBody {
 
 impl<B: Body<Error: Into<BoxError>>> ErasedBody for B {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<(), BoxError>>> {
-        self.poll_frame(cx)
-            .map(|frame| Some(frame?.map(drop).map_err(Into::into)))
+        self.poll_frame(cx).map(|frame| Some(frame?.map(drop).map_err(Into::into)))
     }
 }
 
 impl Reply {
     pub(super) fn is_refusal(&self) -> bool {
-        self.status
-            .is_some_and(|status| status.is_client_error() || status.is_server_error())
+        self.status.is_some_and(|status| status.is_client_error() || status.is_server_error())
     }
 }
 
 impl<R> Protocol<R> for Plain {
     const HTTP: bool = false;
     fn reply(_: R) -> super::subject::SealedReply {
-        super::subject::SealedReply(Reply {
-            status: None,
-            extensions: 0,
-            body: None,
-        })
+        super::subject::SealedReply(Reply { status: None, extensions: 0, body: None })
     }
 }
 
@@ -158,12 +149,7 @@ where
 
     fn call(&mut self, input: Input) -> LocalFuture<Result<Reply, Failure>> {
         let future = self.service.call((self.request)(input));
-        Box::pin(async move {
-            future
-                .await
-                .map(|res| P::reply(res).0)
-                .map_err(Failure::new)
-        })
+        Box::pin(async move { future.await.map(|res| P::reply(res).0).map_err(Failure::new) })
     }
 
     fn clone_box(&self) -> Wrapped {
@@ -183,10 +169,7 @@ pub(super) struct Findings<'a> {
 
 impl Findings<'_> {
     pub(super) fn add(&mut self, what: impl Into<String>) {
-        self.violations.push(Violation {
-            law: self.law,
-            what: what.into(),
-        });
+        self.violations.push(Violation { law: self.law, what: what.into() });
     }
 
     pub(super) fn expect(&mut self, kept: bool, what: impl FnOnce() -> String) {

@@ -83,12 +83,7 @@ impl Admission {
             return Err(InvalidLimit(limit));
         }
         let places = Semaphore::new(limit.min(Semaphore::MAX_PERMITS));
-        Ok(Self {
-            state: Arc::new(State {
-                places,
-                in_flight: AtomicUsize::new(0),
-            }),
-        })
+        Ok(Self { state: Arc::new(State { places, in_flight: AtomicUsize::new(0) }) })
     }
 
     /// Requests that were admitted and did not end yet.
@@ -102,10 +97,7 @@ impl<S> Layer<S> for Admission {
     type Service = Admitted<S>;
 
     fn layer(&self, inner: S) -> Admitted<S> {
-        Admitted {
-            inner,
-            state: self.state.clone(),
-        }
+        Admitted { inner, state: self.state.clone() }
     }
 }
 

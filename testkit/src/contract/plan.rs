@@ -56,36 +56,24 @@ impl Plan {
     /// A good response, held until [`ServiceProbe::release`](super::ServiceProbe::release).
     #[must_use]
     pub fn held() -> Self {
-        Self {
-            latency: Latency::Held,
-            outcome: Outcome::Respond,
-        }
+        Self { latency: Latency::Held, outcome: Outcome::Respond }
     }
 
     /// A good response after `polls` await points.
     #[must_use]
     pub fn polls(polls: usize) -> Self {
-        Self {
-            latency: Latency::Polls(polls),
-            outcome: Outcome::Respond,
-        }
+        Self { latency: Latency::Polls(polls), outcome: Outcome::Respond }
     }
 
     /// A good response after this much time.
     #[must_use]
     pub fn after(time: Duration) -> Self {
-        Self {
-            latency: Latency::After(time),
-            outcome: Outcome::Respond,
-        }
+        Self { latency: Latency::After(time), outcome: Outcome::Respond }
     }
 
     /// An immediate error with this text.
     pub fn fail(message: impl Into<String>) -> Self {
-        Self {
-            latency: Latency::Immediate,
-            outcome: Outcome::Fail(message.into()),
-        }
+        Self { latency: Latency::Immediate, outcome: Outcome::Fail(message.into()) }
     }
 }
 

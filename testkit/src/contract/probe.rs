@@ -77,11 +77,7 @@ impl Ledger {
                 }
                 Readiness::Ready | Readiness::Pending => {}
             }
-            if !state
-                .ready_wakers
-                .iter()
-                .any(|waker| waker.will_wake(cx.waker()))
-            {
+            if !state.ready_wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
                 state.ready_wakers.push(cx.waker().clone());
             }
             Poll::Pending
@@ -106,10 +102,7 @@ impl Ledger {
             }
             let id = state.next_call;
             state.next_call += 1;
-            let plan = state
-                .script
-                .pop_front()
-                .unwrap_or_else(|| state.plan.clone());
+            let plan = state.script.pop_front().unwrap_or_else(|| state.plan.clone());
             if plan.latency == Latency::Held {
                 state.held.insert(id, None);
             }

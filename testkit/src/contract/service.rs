@@ -60,14 +60,7 @@ impl<Req, Res> ControlledService<Req, Res> {
 
     pub(super) fn from_arc(respond: Arc<Respond<Req, Res>>) -> (ServiceProbe, Self) {
         let probe = ServiceProbe::default();
-        (
-            probe.clone(),
-            Self {
-                probe,
-                respond,
-                ready: false,
-            },
-        )
+        (probe.clone(), Self { probe, respond, ready: false })
     }
 
     /// The probe that controls this service.
@@ -79,9 +72,7 @@ impl<Req, Res> ControlledService<Req, Res> {
 
 impl<Req, Res> fmt::Debug for ControlledService<Req, Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ControlledService")
-            .field("ready", &self.ready)
-            .finish_non_exhaustive()
+        f.debug_struct("ControlledService").field("ready", &self.ready).finish_non_exhaustive()
     }
 }
 
@@ -89,11 +80,7 @@ impl<Req, Res> fmt::Debug for ControlledService<Req, Res> {
 impl<Req, Res> Clone for ControlledService<Req, Res> {
     fn clone(&self) -> Self {
         self.probe.ledger.cloned();
-        Self {
-            probe: self.probe.clone(),
-            respond: self.respond.clone(),
-            ready: false,
-        }
+        Self { probe: self.probe.clone(), respond: self.respond.clone(), ready: false }
     }
 }
 
@@ -122,11 +109,7 @@ impl<Req, Res> Service<Req> for ControlledService<Req, Res> {
         let ready = std::mem::take(&mut self.ready);
         let (id, plan) = self.probe.ledger.call(ready);
         ControlledFuture {
-            ticket: Ticket {
-                ledger: self.probe.ledger.clone(),
-                id,
-                end: None,
-            },
+            ticket: Ticket { ledger: self.probe.ledger.clone(), id, end: None },
             probe: self.probe.clone(),
             respond: self.respond.clone(),
             request: Some(request),
@@ -176,9 +159,7 @@ impl<Req, Res> Unpin for ControlledFuture<Req, Res> {}
 
 impl<Req, Res> fmt::Debug for ControlledFuture<Req, Res> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ControlledFuture")
-            .field("latency", &self.latency)
-            .finish_non_exhaustive()
+        f.debug_struct("ControlledFuture").field("latency", &self.latency).finish_non_exhaustive()
     }
 }
 
@@ -196,9 +177,7 @@ impl<Req, Res> Future for ControlledFuture<Req, Res> {
             }
             Latency::After(time) => {
                 let time = *time;
-                let sleep = this
-                    .sleep
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
+                let sleep = this.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(time)));
                 std::task::ready!(sleep.as_mut().poll(cx));
             }
             Latency::Held => std::task::ready!(this.ticket.ledger.poll_held(this.ticket.id, cx)),

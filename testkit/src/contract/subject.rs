@@ -65,9 +65,7 @@ pub struct Subject<L, Req, Res, P = Plain> {
 
 impl<L, Req, Res, P> fmt::Debug for Subject<L, Req, Res, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subject")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Subject").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -80,9 +78,7 @@ impl<L, Req, Res> Subject<L, Req, Res, Plain> {
         request: impl Fn(usize) -> Req + Send + Sync + 'static,
         respond: impl Fn(&Req) -> Res + Send + Sync + 'static,
     ) -> Self {
-        Self::build(name.into(), layer, request, move |request, _| {
-            respond(request)
-        })
+        Self::build(name.into(), layer, request, move |request, _| respond(request))
     }
 }
 
@@ -224,11 +220,7 @@ impl<L, Req, Res, P> Subject<L, Req, Res, P> {
         build: impl Fn() -> Result<T, E> + Send + Sync + 'static,
     ) -> Self {
         let build = Box::new(move || build().map(drop).map_err(Into::into));
-        self.refusals.push(Refusal {
-            what: what.into(),
-            names: names.into(),
-            build,
-        });
+        self.refusals.push(Refusal { what: what.into(), names: names.into(), build });
         self
     }
 

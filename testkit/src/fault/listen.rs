@@ -25,14 +25,8 @@ impl Port {
     pub(super) fn reserve() -> io::Result<Self> {
         let holder = socket()?;
         holder.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-        let addr = holder
-            .local_addr()?
-            .as_socket()
-            .ok_or(io::ErrorKind::Unsupported)?;
-        Ok(Self {
-            addr,
-            _holder: holder,
-        })
+        let addr = holder.local_addr()?.as_socket().ok_or(io::ErrorKind::Unsupported)?;
+        Ok(Self { addr, _holder: holder })
     }
 
     pub(super) fn listen(&self) -> io::Result<TcpListener> {

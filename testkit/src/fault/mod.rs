@@ -175,14 +175,7 @@ impl FaultProxy {
         let tally = Arc::new(Tally::default());
         let accept = listen::accept(port, listener, target, orders, obeys, tally.clone());
         let accept = tokio::spawn(accept);
-        Ok(Self {
-            addr,
-            regime,
-            obeyed,
-            tally,
-            accept,
-            flapping: Mutex::default(),
-        })
+        Ok(Self { addr, regime, obeyed, tally, accept, flapping: Mutex::default() })
     }
 
     /// Where it listens, also while it refuses.
@@ -208,11 +201,7 @@ impl FaultProxy {
         self.order(fault);
         let epoch = self.regime.borrow().epoch;
         // An error means that the accept loop is gone, with the runtime it ran on.
-        let _ = self
-            .obeyed
-            .clone()
-            .wait_for(|obeyed| *obeyed >= epoch)
-            .await;
+        let _ = self.obeyed.clone().wait_for(|obeyed| *obeyed >= epoch).await;
     }
 
     fn order(&self, fault: Fault) {
@@ -267,12 +256,7 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.accept.abort();
-        if let Some(task) = self
-            .flapping
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+        if let Some(task) = self.flapping.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
     }

@@ -54,20 +54,8 @@ pub(super) async fn relay(
         let (from_server, to_server) = server.split();
         let pumps = async {
             tokio::try_join!(
-                pump(
-                    Direction::ToServer,
-                    from_client,
-                    to_server,
-                    regime.clone(),
-                    tally
-                ),
-                pump(
-                    Direction::ToClient,
-                    from_server,
-                    to_client,
-                    regime.clone(),
-                    tally
-                ),
+                pump(Direction::ToServer, from_client, to_server, regime.clone(), tally),
+                pump(Direction::ToClient, from_server, to_client, regime.clone(), tally),
             )
         };
         let mut orders = regime.clone();
@@ -137,10 +125,7 @@ async fn fill(
         };
         let end = n == 0;
         // An empty chunk is the end: it takes its time like the bytes before it.
-        let chunk = Chunk {
-            due,
-            bytes: Bytes::copy_from_slice(&buffer[..n]),
-        };
+        let chunk = Chunk { due, bytes: Bytes::copy_from_slice(&buffer[..n]) };
         if queue.send(chunk).await.is_err() || end {
             return Ok(());
         }
@@ -191,11 +176,7 @@ async fn drain(
             chunk = queue.recv() => chunk,
         };
         // The reader is gone without an end: a black hole closed over it.
-        let Some(Chunk {
-            due,
-            bytes: mut chunk,
-        }) = chunk
-        else {
+        let Some(Chunk { due, bytes: mut chunk }) = chunk else {
             return Ok(());
         };
         tokio::time::sleep_until(due).await;

@@ -14,9 +14,7 @@ use super::{Fault, FaultProxy};
 /// A proxy in front of a listener, and the listener.
 async fn proxy() -> (FaultProxy, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let proxy = FaultProxy::start(listener.local_addr().unwrap())
-        .await
-        .unwrap();
+    let proxy = FaultProxy::start(listener.local_addr().unwrap()).await.unwrap();
     (proxy, listener)
 }
 
@@ -59,10 +57,7 @@ async fn without_a_fault_bytes_and_ends_pass_both_ways_and_are_counted() {
     assert_eq!(rest, b"and back");
     proxy.until(|counts| counts.open == 0).await;
     let counts = proxy.counts();
-    assert_eq!(
-        (counts.connections, counts.to_server, counts.to_client),
-        (1, 4, 8)
-    );
+    assert_eq!((counts.connections, counts.to_server, counts.to_client), (1, 4, 8));
 }
 
 #[tokio::test]
@@ -164,9 +159,7 @@ async fn garbage_comes_once_to_open_and_new_connections() {
     let (proxy, listener) = proxy().await;
     let (mut client, mut server) = pair(&proxy, &listener).await;
     passes(&mut client, &mut server).await;
-    proxy
-        .set(Fault::Garbage(Bytes::from_static(b"\0\xff!")))
-        .await;
+    proxy.set(Fault::Garbage(Bytes::from_static(b"\0\xff!"))).await;
     let (mut new, mut new_server) = pair(&proxy, &listener).await;
     for (client, server) in [(&mut client, &mut server), (&mut new, &mut new_server)] {
         let mut garbage = [0; 3];
@@ -210,12 +203,7 @@ async fn a_port_that_is_down_resets_and_refuses() {
 async fn flapping_alternates_until_it_is_switched_off() {
     let (proxy, _listener) = proxy().await;
     let step = Duration::from_millis(5);
-    proxy
-        .set(Fault::Flapping {
-            up: step,
-            down: step,
-        })
-        .await;
+    proxy.set(Fault::Flapping { up: step, down: step }).await;
     let mut seen = Vec::new();
     let began = Instant::now();
     while seen.len() < 6 && began.elapsed() < Duration::from_secs(20) {

@@ -80,28 +80,17 @@ pub(super) enum NoHead {
 
 impl Connection {
     pub(super) async fn open(target: SocketAddr, source: Option<IpAddr>) -> io::Result<Self> {
-        let socket = if target.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
+        let socket = if target.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(source) = source {
             socket.bind((source, 0).into())?;
         }
         let stream = socket.connect(target).await?;
         stream.set_nodelay(true)?;
         let received = Arc::new(AtomicU64::new(0));
-        let io = TokioIo::new(Counting {
-            stream,
-            received: received.clone(),
-        });
+        let io = TokioIo::new(Counting { stream, received: received.clone() });
         let (sender, driver) = http1::handshake(io).await.map_err(io::Error::other)?;
         tokio::spawn(driver);
-        Ok(Self {
-            sender,
-            received,
-            reused: false,
-        })
+        Ok(Self { sender, received, reused: false })
     }
 
     /// Whether it can take a request now.
@@ -125,19 +114,12 @@ impl Connection {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, NoHead> {
         let before = self.received.load(Ordering::Relaxed);
-        self.sender
-            .try_send_request(request)
-            .await
-            .map_err(|mut error| {
-                if let Some(request) = error.take_message() {
-                    return NoHead::Unsent(Box::new(request));
-                }
-                let received = self.received.load(Ordering::Relaxed) - before;
-                if error.error().is_parse() {
-                    NoHead::Malformed
-                } else {
-                    NoHead::Cut { received }
-                }
-            })
+        self.sender.try_send_request(request).await.map_err(|mut error| {
+            if let Some(request) = error.take_message() {
+                return NoHead::Unsent(Box::new(request));
+            }
+            let received = self.received.load(Ordering::Relaxed) - before;
+            if error.error().is_parse() { NoHead::Malformed } else { NoHead::Cut { received } }
+        })
     }
 }

@@ -32,9 +32,7 @@ impl Running {
         let stop = Arc::new(AtomicBool::new(false));
         let (ended_sender, ended) = watch::channel(0);
         let (report_sender, report) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let began = Instant::now();
         let due = pacer::spawn(began, plan.rate, plan.total, stop.clone())?;
         thread::Builder::new().name("load".into()).spawn(move || {
@@ -42,12 +40,7 @@ impl Running {
             // Nobody waits for it after the handle was dropped.
             let _ = report_sender.send(report);
         })?;
-        Ok(Self {
-            stop,
-            ended,
-            report: Some(report),
-            began,
-        })
+        Ok(Self { stop, ended, report: Some(report), began })
     }
 
     /// When the run began: the zero of all times in the report.
@@ -69,11 +62,7 @@ impl Running {
     /// Nothing is lost when the future is dropped.
     pub async fn until_ended(&self, requests: usize) {
         // An error means that the run is over.
-        let _ = self
-            .ended
-            .clone()
-            .wait_for(|ended| *ended >= requests)
-            .await;
+        let _ = self.ended.clone().wait_for(|ended| *ended >= requests).await;
     }
 
     /// Starts no more requests; those in flight go on.
@@ -91,10 +80,7 @@ impl Running {
     ///
     /// Dropping the future stops the run.
     pub async fn finish(mut self) -> Report {
-        let report = self
-            .report
-            .take()
-            .expect("taken only here, and self is gone then");
+        let report = self.report.take().expect("taken only here, and self is gone then");
         report.await.expect("the run ends with a report")
     }
 }
@@ -119,16 +105,9 @@ async fn drive(
     mut due: tokio::sync::mpsc::UnboundedReceiver<usize>,
     ended: watch::Sender<usize>,
 ) -> Report {
-    let idle = (0..plan.sources.len().max(1))
-        .map(|_| Mutex::default())
-        .collect();
+    let idle = (0..plan.sources.len().max(1)).map(|_| Mutex::default()).collect();
     let max_in_flight = plan.max_in_flight;
-    let run = Arc::new(Run {
-        plan,
-        began,
-        idle,
-        in_flight: AtomicUsize::new(0),
-    });
+    let run = Arc::new(Run { plan, began, idle, in_flight: AtomicUsize::new(0) });
     let mut tasks = JoinSet::new();
     let mut records: Vec<Record> = Vec::with_capacity(run.plan.total.min(1 << 20));
     let mut pacing = true;
@@ -174,11 +153,7 @@ impl Run {
             outcome: Outcome::TimedOut { head: None },
             body_bytes: 0,
             reused: false,
-            source: self
-                .plan
-                .sources
-                .get(n % self.plan.sources.len().max(1))
-                .copied(),
+            source: self.plan.sources.get(n % self.plan.sources.len().max(1)).copied(),
         }
     }
 
@@ -246,9 +221,7 @@ impl Run {
 
     /// The idle connections for request `n`: those from its source address.
     fn lane(&self, n: usize) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle[n % self.idle.len()]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.idle[n % self.idle.len()].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connection(&self, record: &Record) -> io::Result<Connection> {
@@ -270,9 +243,7 @@ impl Run {
             request.headers_mut().insert(HOST, host(self.plan.target));
         }
         if self.plan.connections == Connections::PerRequest {
-            request
-                .headers_mut()
-                .insert(CONNECTION, HeaderValue::from_static("close"));
+            request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         request
     }

@@ -25,19 +25,17 @@ pub(super) fn spawn(
     stop: Arc<AtomicBool>,
 ) -> std::io::Result<mpsc::UnboundedReceiver<usize>> {
     let (sender, receiver) = mpsc::unbounded_channel();
-    thread::Builder::new()
-        .name("load-pacer".into())
-        .spawn(move || {
-            for n in 0..total {
-                let due = due(n, rate);
-                let early = due.saturating_sub(began.elapsed());
-                if !early.is_zero() {
-                    thread::sleep(early);
-                }
-                if stop.load(Ordering::Relaxed) || sender.send(n).is_err() {
-                    return;
-                }
+    thread::Builder::new().name("load-pacer".into()).spawn(move || {
+        for n in 0..total {
+            let due = due(n, rate);
+            let early = due.saturating_sub(began.elapsed());
+            if !early.is_zero() {
+                thread::sleep(early);
             }
-        })?;
+            if stop.load(Ordering::Relaxed) || sender.send(n).is_err() {
+                return;
+            }
+        }
+    })?;
     Ok(receiver)
 }

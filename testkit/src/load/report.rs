@@ -116,12 +116,7 @@ impl Report {
             // It resizes itself; only a value beyond all memory could fail.
             let _ = latencies.record(micros.max(1));
         }
-        Self {
-            began,
-            rate,
-            records,
-            latencies,
-        }
+        Self { began, rate, records, latencies }
     }
 
     /// Every request, by number.
@@ -148,10 +143,7 @@ impl Report {
 
     /// How many requests ended in a way that satisfies `which`.
     pub fn count(&self, which: impl Fn(Outcome) -> bool) -> usize {
-        self.records
-            .iter()
-            .filter(|record| which(record.outcome))
-            .count()
+        self.records.iter().filter(|record| which(record.outcome)).count()
     }
 
     /// Whole answers.
@@ -223,11 +215,7 @@ impl Report {
     /// The time from the beginning to the last end.
     #[must_use]
     pub fn lasted(&self) -> Duration {
-        self.records
-            .iter()
-            .map(|record| record.ended)
-            .max()
-            .unwrap_or_default()
+        self.records.iter().map(|record| record.ended).max().unwrap_or_default()
     }
 }
 

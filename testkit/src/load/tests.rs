@@ -26,10 +26,7 @@ async fn only_outcome(reply: Reply) -> Outcome {
 
 async fn outcome_within(limit: Duration, reply: Reply) -> Outcome {
     let backend = backend(reply).await;
-    let run = OpenLoop::new(backend.addr())
-        .rate(500)
-        .total(20)
-        .timeout(limit);
+    let run = OpenLoop::new(backend.addr()).rate(500).total(20).timeout(limit);
     let report = run.run().await.unwrap();
     let outcomes: Vec<_> = report.outcomes().into_iter().collect();
     assert_eq!(outcomes.len(), 1, "{report}");
@@ -39,45 +36,19 @@ async fn outcome_within(limit: Duration, reply: Reply) -> Outcome {
 
 #[tokio::test]
 async fn each_end_of_a_request_has_an_outcome_of_its_own() {
-    assert_eq!(
-        only_outcome(Reply::ok("x")).await,
-        Outcome::Answered { status: 200 }
-    );
-    assert_eq!(
-        only_outcome(Reply::status(503)).await,
-        Outcome::Answered { status: 503 }
-    );
-    assert_eq!(
-        only_outcome(Reply::cut_before_head()).await,
-        Outcome::CutBeforeHead
-    );
-    assert_eq!(
-        only_outcome(Reply::cut_after_head()).await,
-        Outcome::CutAfterHead { status: 200 }
-    );
+    assert_eq!(only_outcome(Reply::ok("x")).await, Outcome::Answered { status: 200 });
+    assert_eq!(only_outcome(Reply::status(503)).await, Outcome::Answered { status: 503 });
+    assert_eq!(only_outcome(Reply::cut_before_head()).await, Outcome::CutBeforeHead);
+    assert_eq!(only_outcome(Reply::cut_after_head()).await, Outcome::CutAfterHead { status: 200 });
     let short = Reply::pattern(100_000).cut(Cut::AfterBody(50_000));
-    assert_eq!(
-        only_outcome(short).await,
-        Outcome::CutAfterHead { status: 200 }
-    );
-    let chunked = Reply::pattern(100_000)
-        .chunked()
-        .cut(Cut::AfterBody(50_000));
-    assert_eq!(
-        only_outcome(chunked).await,
-        Outcome::CutAfterHead { status: 200 }
-    );
-    assert_eq!(
-        outcome_within(SHORT, Reply::hang()).await,
-        Outcome::TimedOut { head: None }
-    );
+    assert_eq!(only_outcome(short).await, Outcome::CutAfterHead { status: 200 });
+    let chunked = Reply::pattern(100_000).chunked().cut(Cut::AfterBody(50_000));
+    assert_eq!(only_outcome(chunked).await, Outcome::CutAfterHead { status: 200 });
+    assert_eq!(outcome_within(SHORT, Reply::hang()).await, Outcome::TimedOut { head: None });
     let slow = Reply::pattern(1 << 20)
         .pace(Duration::from_secs(9))
         .with_status(http::StatusCode::PARTIAL_CONTENT);
-    assert_eq!(
-        outcome_within(SHORT, slow).await,
-        Outcome::TimedOut { head: Some(206) }
-    );
+    assert_eq!(outcome_within(SHORT, slow).await, Outcome::TimedOut { head: Some(206) });
 }
 
 /// A server that answers each connection with these bytes and closes it.
@@ -102,16 +73,10 @@ async fn outcome_of_bytes(answer: &'static [u8]) -> Outcome {
 async fn a_cut_before_in_and_after_the_head_differ_by_the_bytes_that_came() {
     assert_eq!(outcome_of_bytes(b"").await, Outcome::CutBeforeHead);
     assert_eq!(outcome_of_bytes(b"H").await, Outcome::CutInHead);
-    assert_eq!(
-        outcome_of_bytes(b"HTTP/1.1 200 OK\r\nx: y\r\n").await,
-        Outcome::CutInHead
-    );
+    assert_eq!(outcome_of_bytes(b"HTTP/1.1 200 OK\r\nx: y\r\n").await, Outcome::CutInHead);
     let cut = outcome_of_bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n1234").await;
     assert_eq!(cut, Outcome::CutAfterHead { status: 200 });
-    assert_eq!(
-        outcome_of_bytes(b"\x15\x03\x01\0\x02\x02\x0a\r\n\r\n").await,
-        Outcome::Malformed
-    );
+    assert_eq!(outcome_of_bytes(b"\x15\x03\x01\0\x02\x02\x0a\r\n\r\n").await, Outcome::Malformed);
     let whole = outcome_of_bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12345").await;
     assert_eq!(whole, Outcome::Answered { status: 200 });
 }
@@ -121,12 +86,7 @@ async fn a_closed_port_refuses() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
-    let report = OpenLoop::new(addr)
-        .rate(1_000)
-        .total(10)
-        .run()
-        .await
-        .unwrap();
+    let report = OpenLoop::new(addr).rate(1_000).total(10).run().await.unwrap();
     assert_eq!(report.refused(), 10, "{report}");
     assert_eq!(report.percentile(50.0), None);
 }
@@ -135,11 +95,7 @@ async fn a_closed_port_refuses() {
 async fn latency_counts_from_the_intended_start_when_a_server_stalls() {
     let backend = backend(Reply::ok("x")).await;
     backend.default_reply(Reply::ok("x").held());
-    let running = OpenLoop::new(backend.addr())
-        .rate(1_000)
-        .total(200)
-        .start()
-        .unwrap();
+    let running = OpenLoop::new(backend.addr()).rate(1_000).total(200).start().unwrap();
     // The server stalls until the last request has come, then answers all at once.
     backend.until(|counts| counts.requests == 200).await;
     let stalled = running.began().elapsed();
@@ -147,10 +103,7 @@ async fn latency_counts_from_the_intended_start_when_a_server_stalls() {
     let report = running.finish().await;
     assert_eq!(report.answered(), 200, "{report}");
     // The first waited through the whole stall, the last hardly: half of them about half of it.
-    assert!(
-        report.percentile(100.0).unwrap() + Duration::from_millis(2) >= stalled,
-        "{report}"
-    );
+    assert!(report.percentile(100.0).unwrap() + Duration::from_millis(2) >= stalled, "{report}");
     assert!(report.percentile(50.0).unwrap() >= stalled / 3, "{report}");
 }
 
@@ -161,19 +114,9 @@ async fn keep_alive_reuses_connections_and_per_request_does_not() {
     let report = run.clone().run().await.unwrap();
     let kept = backend.counts().connections;
     assert!(kept < 40, "{kept} connections for 40 requests");
-    let fresh = report
-        .records()
-        .iter()
-        .filter(|record| !record.reused)
-        .count();
-    assert!(
-        fresh <= kept,
-        "{fresh} first requests on {kept} connections"
-    );
-    run.connections(Connections::PerRequest)
-        .run()
-        .await
-        .unwrap();
+    let fresh = report.records().iter().filter(|record| !record.reused).count();
+    assert!(fresh <= kept, "{fresh} first requests on {kept} connections");
+    run.connections(Connections::PerRequest).run().await.unwrap();
     assert_eq!(backend.counts().connections - kept, 40);
 }
 
@@ -184,11 +127,7 @@ async fn several_sources_take_turns_and_requests_can_be_made_by_number() {
         .rate(1_000)
         .total(30)
         .sources(3)
-        .requests(|n| {
-            Request::put(format!("/{n}"))
-                .body(Bytes::from(vec![b'x'; n]))
-                .unwrap()
-        })
+        .requests(|n| Request::put(format!("/{n}")).body(Bytes::from(vec![b'x'; n])).unwrap())
         .run()
         .await
         .unwrap();
@@ -204,11 +143,7 @@ async fn several_sources_take_turns_and_requests_can_be_made_by_number() {
 #[tokio::test]
 async fn the_report_knows_which_requests_were_in_flight_at_an_instant() {
     let backend = backend(Reply::ok("x").held()).await;
-    let running = OpenLoop::new(backend.addr())
-        .rate(1_000)
-        .total(5)
-        .start()
-        .unwrap();
+    let running = OpenLoop::new(backend.addr()).rate(1_000).total(5).start().unwrap();
     let before = running.began();
     backend.until(|counts| counts.in_flight == 5).await;
     let during = Instant::now();
@@ -217,43 +152,26 @@ async fn the_report_knows_which_requests_were_in_flight_at_an_instant() {
     assert_eq!(report.in_flight_at(during).count(), 5, "{report}");
     assert!(report.in_flight_at(before).count() <= 1);
     assert_eq!(report.in_flight_at(Instant::now()).count(), 0);
-    assert!(
-        report
-            .records()
-            .iter()
-            .all(|record| record.head.unwrap() <= record.ended)
-    );
+    assert!(report.records().iter().all(|record| record.head.unwrap() <= record.ended));
 }
 
 #[tokio::test]
 async fn more_than_the_limit_in_flight_is_not_sent_and_said_so() {
     let backend = backend(Reply::ok("x").held()).await;
-    let running = OpenLoop::new(backend.addr())
-        .rate(2_000)
-        .total(50)
-        .max_in_flight(10)
-        .start()
-        .unwrap();
+    let running =
+        OpenLoop::new(backend.addr()).rate(2_000).total(50).max_in_flight(10).start().unwrap();
     running.until_ended(40).await;
     backend.until(|counts| counts.in_flight == 10).await;
     backend.release();
     let report = running.finish().await;
-    assert_eq!(
-        report.count(|outcome| outcome == Outcome::NotSent),
-        40,
-        "{report}"
-    );
+    assert_eq!(report.count(|outcome| outcome == Outcome::NotSent), 40, "{report}");
     assert_eq!(report.answered(), 10, "{report}");
 }
 
 #[tokio::test]
 async fn a_stopped_run_ends_early() {
     let backend = backend(Reply::ok("x")).await;
-    let running = OpenLoop::new(backend.addr())
-        .rate(1_000)
-        .total(1_000_000)
-        .start()
-        .unwrap();
+    let running = OpenLoop::new(backend.addr()).rate(1_000).total(1_000_000).start().unwrap();
     running.until_ended(20).await;
     running.stop();
     let report = running.finish().await;
@@ -266,10 +184,7 @@ fn the_schedule_does_not_drift() {
     assert_eq!(pacer::due(3_000_000, 3), Duration::from_secs(1_000_000));
     assert_eq!(pacer::due(1, 1_000), Duration::from_millis(1));
     assert_eq!(
-        OpenLoop::new(([127, 0, 0, 1], 1).into())
-            .rate(3)
-            .lasting(Duration::from_secs(10))
-            .total,
+        OpenLoop::new(([127, 0, 0, 1], 1).into()).rate(3).lasting(Duration::from_secs(10)).total,
         30
     );
 }

@@ -55,10 +55,7 @@ impl PostgresBuilder {
     pub(super) async fn prepare(&self, name: &str) -> Result<Postgres, StartError> {
         let failed = |step: &str, cause: Cause| StartError::new(name, step, cause);
         let first = tools::find("postgres").ok_or_else(|| {
-            failed(
-                "PostgreSQL is not installed",
-                "try `apt-get install postgresql`".into(),
-            )
+            failed("PostgreSQL is not installed", "try `apt-get install postgresql`".into())
         })?;
         let bin = first.parent().unwrap_or(Path::new("/")).to_owned();
         let owner = user::server_owner();

@@ -36,10 +36,7 @@ impl PostgresCluster {
     ) -> Result<PostgresCluster, StartError> {
         let names: Vec<_> = (0..=replicas).map(|n| format!("node_{n}")).collect();
         let nodes = try_join_all(names.iter().map(|name| builder.prepare(name))).await?;
-        let cluster = PostgresCluster {
-            nodes,
-            primary: AtomicUsize::new(0),
-        };
+        let cluster = PostgresCluster { nodes, primary: AtomicUsize::new(0) };
         let primary = cluster.primary();
         // Replicas need no base backup: all nodes are copies of one template, so the primary's log
         // goes on exactly where each replica's copy ends.
@@ -74,9 +71,7 @@ impl PostgresCluster {
     pub fn replicas(&self) -> Vec<&Postgres> {
         let primary = self.primary.load(Ordering::SeqCst);
         let numbered = self.nodes.iter().enumerate();
-        numbered
-            .filter_map(|(number, node)| (number != primary).then_some(node))
-            .collect()
+        numbered.filter_map(|(number, node)| (number != primary).then_some(node)).collect()
     }
 
     /// Makes every commit wait until `count` replicas have it on disk, whichever they are.
@@ -103,8 +98,7 @@ impl PostgresCluster {
 
     async fn synchronous_standbys(&self, standbys: &str) -> Result<(), FaultError> {
         try_join_all(self.nodes.iter().map(async |node| {
-            node.lock_settings()
-                .set("synchronous_standby_names", standbys);
+            node.lock_settings().set("synchronous_standby_names", standbys);
             node.reload("set the quorum of").await
         }))
         .await?;

@@ -155,8 +155,7 @@ impl Postgres {
     {
         let client = self.session(fault).await?;
         let row = client.query_one(sql, &[]).await;
-        row.and_then(|row| row.try_get(0))
-            .map_err(|cause| self.failed(fault, cause))
+        row.and_then(|row| row.try_get(0)).map_err(|cause| self.failed(fault, cause))
     }
 
     /// Looks until `look` finds something: for states of PostgreSQL that have no event.

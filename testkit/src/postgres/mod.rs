@@ -185,8 +185,7 @@ impl Postgres {
     /// Writes the configuration, starts the server and waits until it answers a query.
     async fn launch(&self) -> Result<(), StartError> {
         let failed = |step: &str, cause: Cause| StartError::new(&self.name, step, cause);
-        self.write_settings()
-            .map_err(|e| failed("writing its configuration", e.into()))?;
+        self.write_settings().map_err(|e| failed("writing its configuration", e.into()))?;
         // The old process must be reaped first: PostgreSQL takes its zombie for a running server.
         if let Some(old) = self.lock_process().take() {
             old.reap();

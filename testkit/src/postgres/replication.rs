@@ -50,12 +50,8 @@ impl Postgres {
     ///
     /// [`FaultError`] when the server is down or no standby, or is no primary after 30 s.
     pub async fn promote(&self) -> Result<(), FaultError> {
-        let promoted: bool = self
-            .ask(
-                "promote",
-                &format!("SELECT pg_promote(true, {PROMOTE_SECONDS})"),
-            )
-            .await?;
+        let promoted: bool =
+            self.ask("promote", &format!("SELECT pg_promote(true, {PROMOTE_SECONDS})")).await?;
         if !promoted {
             return Err(self.failed("promote", "it is still a standby"));
         }
@@ -77,9 +73,8 @@ impl Postgres {
         let fault = "pause replay of";
         self.tell(fault, "SELECT pg_wal_replay_pause()").await?;
         // Version 13 knows only that a pause was asked for.
-        let version: i32 = self
-            .ask(fault, "SELECT current_setting('server_version_num')::int")
-            .await?;
+        let version: i32 =
+            self.ask(fault, "SELECT current_setting('server_version_num')::int").await?;
         let paused = if version >= 140_000 {
             "SELECT pg_get_wal_replay_pause_state() = 'paused'"
         } else {
@@ -98,8 +93,7 @@ impl Postgres {
     ///
     /// [`FaultError`] when the server is down or no standby.
     pub async fn resume_replay(&self) -> Result<(), FaultError> {
-        self.tell("resume replay of", "SELECT pg_wal_replay_resume()")
-            .await
+        self.tell("resume replay of", "SELECT pg_wal_replay_resume()").await
     }
 
     /// Makes a standby apply each commit only when it is `delay` old; zero ends that.
@@ -108,8 +102,7 @@ impl Postgres {
     ///
     /// [`FaultError`] when the server does not accept it.
     pub async fn apply_delay(&self, delay: Duration) -> Result<(), FaultError> {
-        self.lock_settings()
-            .set("recovery_min_apply_delay", milliseconds(delay));
+        self.lock_settings().set("recovery_min_apply_delay", milliseconds(delay));
         self.reload("delay replay of").await
     }
 
@@ -119,9 +112,7 @@ impl Postgres {
     ///
     /// [`FaultError`] when one of them is down, or replay does not get there within 30 s.
     pub async fn catch_up_with(&self, primary: &Postgres) -> Result<(), FaultError> {
-        let lsn: String = primary
-            .ask("ask", "SELECT pg_current_wal_lsn()::text")
-            .await?;
+        let lsn: String = primary.ask("ask", "SELECT pg_current_wal_lsn()::text").await?;
         let replayed = format!("SELECT pg_last_wal_replay_lsn() >= '{lsn}'::pg_lsn");
         self.eventually("wait for replay of", &lsn, async || {
             let replayed: Option<bool> = self.ask("wait for replay of", &replayed).await?;
@@ -163,11 +154,8 @@ impl Postgres {
         self.shutdown().await?;
         // After a crash pg_rewind first recovers the server with the configuration it finds inside
         // the data directory, which must have wal_log_hints on.
-        fs::copy(
-            self.settings_file(),
-            self.data_dir().join("postgresql.conf"),
-        )
-        .map_err(|cause| FaultError::new(&self.name, "rewind", cause))?;
+        fs::copy(self.settings_file(), self.data_dir().join("postgresql.conf"))
+            .map_err(|cause| FaultError::new(&self.name, "rewind", cause))?;
         let launch = self
             .program("pg_rewind")
             .arg("--target-pgdata")
@@ -209,8 +197,7 @@ impl Postgres {
         fault: &'static str,
     ) -> Result<(), FaultError> {
         let failed = |cause: Cause| FaultError::new(&self.name, fault, cause);
-        self.mark_as_standby_of(primary)
-            .map_err(|e| failed(e.into()))?;
+        self.mark_as_standby_of(primary).map_err(|e| failed(e.into()))?;
         self.launch().await.map_err(|e| failed(e.into()))?;
         self.streams_from(primary, fault).await
     }

@@ -58,12 +58,10 @@ impl Settings {
 
     /// The content of the file.
     pub(super) fn render(&self) -> String {
-        self.0
-            .iter()
-            .fold(String::new(), |mut file, (name, value)| {
-                let _ = writeln!(file, "{name} = '{}'", value.replace('\'', "''"));
-                file
-            })
+        self.0.iter().fold(String::new(), |mut file, (name, value)| {
+            let _ = writeln!(file, "{name} = '{}'", value.replace('\'', "''"));
+            file
+        })
     }
 }
 

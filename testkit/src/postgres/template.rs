@@ -59,19 +59,14 @@ async fn ensure(bin: &Path, owner: Option<Owner>) -> Result<PathBuf, Cause> {
 
 /// `15.4`, from `postgres (PostgreSQL) 15.4 (Debian 15.4-1)`.
 async fn version(bin: &Path) -> Result<String, Cause> {
-    let process = Process::binary(bin.join("postgres"))
-        .arg("--version")
-        .spawn()?;
-    let line = process
-        .wait_for_line("postgres", Duration::from_secs(30))
-        .await?;
+    let process = Process::binary(bin.join("postgres")).arg("--version").spawn()?;
+    let line = process.wait_for_line("postgres", Duration::from_secs(30)).await?;
     parse_version(&line).ok_or_else(|| format!("no version in {line:?}").into())
 }
 
 fn parse_version(line: &str) -> Option<String> {
-    let version = line
-        .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
+    let version =
+        line.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '.';
     version.chars().all(plain).then(|| version.to_owned())
 }

@@ -3,10 +3,7 @@
 use crate::process::Owner;
 
 /// The ids that Linux distributions give to `nobody`.
-const NOBODY: Owner = Owner {
-    uid: 65_534,
-    gid: 65_534,
-};
+const NOBODY: Owner = Owner { uid: 65_534, gid: 65_534 };
 
 /// `None` for an ordinary user, who runs servers as himself; for root the user `postgres` if there
 /// is one, else `nobody`.
@@ -20,9 +17,7 @@ pub(super) fn server_owner() -> Option<Owner> {
 }
 
 fn find(passwd: &str, user: &str) -> Option<Owner> {
-    let line = passwd
-        .lines()
-        .find_map(|line| line.strip_prefix(user)?.strip_prefix(':'))?;
+    let line = passwd.lines().find_map(|line| line.strip_prefix(user)?.strip_prefix(':'))?;
     let mut fields = line.split(':').skip(1);
     let uid = fields.next()?.parse().ok()?;
     let gid = fields.next()?.parse().ok()?;

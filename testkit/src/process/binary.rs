@@ -71,11 +71,9 @@ mod tests {
 
     #[test]
     fn the_profile_directory_is_found_from_tests_examples_and_binaries() {
-        for executable in [
-            "target/debug/deps/live-0123",
-            "target/debug/examples/proxy",
-            "target/debug/xtask",
-        ] {
+        for executable in
+            ["target/debug/deps/live-0123", "target/debug/examples/proxy", "target/debug/xtask"]
+        {
             let dir = profile_dir(Path::new(executable)).unwrap();
             assert_eq!(dir, Path::new("target/debug"), "{executable}");
         }

@@ -58,13 +58,7 @@ impl WaitError {
 
 impl fmt::Display for WaitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let WaitError {
-            name,
-            awaited,
-            within,
-            log,
-            ..
-        } = self;
+        let WaitError { name, awaited, within, log, .. } = self;
         match self.exit {
             Some(status) => write!(f, "{name} ended ({status}) while waiting for {awaited}"),
             None => write!(f, "{name}: waited {within:?} in vain for {awaited}"),

@@ -63,15 +63,13 @@ impl Launch {
 
     /// Adds arguments.
     pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
-        self.args
-            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets one environment variable of the child.
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Launch {
-        self.envs
-            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.envs.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -169,10 +167,7 @@ mod tests {
         if !rustix::process::geteuid().is_root() {
             return;
         }
-        let owner = Owner {
-            uid: 65_534,
-            gid: 65_533,
-        };
+        let owner = Owner { uid: 65_534, gid: 65_533 };
         let script = "echo $(id -u) $(id -g) $(id -G)";
         let launch = Process::binary("/bin/sh").args(["-c", script]).owner(owner);
         let child = launch.current_dir("/").spawn().unwrap();

@@ -51,9 +51,7 @@ impl Process {
                 waiting.await;
             }
         };
-        tokio::time::timeout(within, ended)
-            .await
-            .map_err(|_| self.wait_error("its end", within))
+        tokio::time::timeout(within, ended).await.map_err(|_| self.wait_error("its end", within))
     }
 
     /// Waits until the child has ended, blocking the thread: for `Drop` and for code without a
@@ -65,10 +63,8 @@ impl Process {
     pub fn wait_blocking(&self, within: Duration) -> Result<ExitStatus, WaitError> {
         let ended = {
             let status = lock(&self.exit.status);
-            let waited = self
-                .exit
-                .blocking
-                .wait_timeout_while(status, within, |status| status.is_none());
+            let waited =
+                self.exit.blocking.wait_timeout_while(status, within, |status| status.is_none());
             *waited.unwrap_or_else(PoisonError::into_inner).0
         };
         ended.ok_or_else(|| self.wait_error("its end", within))
@@ -86,8 +82,7 @@ impl Process {
     ///
     /// Cancel safe: lines are not consumed.
     pub async fn wait_for_line(&self, prefix: &str, within: Duration) -> Result<String, WaitError> {
-        self.wait_for_line_since(Mark::default(), prefix, within)
-            .await
+        self.wait_for_line_since(Mark::default(), prefix, within).await
     }
 
     /// [`Process::wait_for_line`], looking only at lines printed after `mark` was taken with
@@ -102,12 +97,9 @@ impl Process {
         prefix: &str,
         within: Duration,
     ) -> Result<String, WaitError> {
-        self.wait_for(
-            mark,
-            within,
-            &format!("a line `{prefix}…`"),
-            |source, line| source == Source::Stdout && line.starts_with(prefix),
-        )
+        self.wait_for(mark, within, &format!("a line `{prefix}…`"), |source, line| {
+            source == Source::Stdout && line.starts_with(prefix)
+        })
         .await
     }
 
@@ -144,10 +136,7 @@ impl Process {
 pub(super) fn wait_without_reaping(pid: Pid) -> ExitStatus {
     use std::os::unix::process::ExitStatusExt;
     loop {
-        match waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
-        ) {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
             Ok(Some(end)) => {
                 let raw = match (end.exit_status(), end.terminating_signal()) {
                     (Some(code), _) => (code & 0xff) << 8,

@@ -167,8 +167,7 @@ impl Redis {
             })
             .await
             .map_err(|cause| StartError::new("redis", "waiting until it is ready", cause))?;
-        self.eventually("waiting for its answer to PING", async || self.pong().await)
-            .await
+        self.eventually("waiting for its answer to PING", async || self.pong().await).await
     }
 
     /// Returns when the server takes writes: at once alone, as a cluster when it is whole.
@@ -177,8 +176,7 @@ impl Redis {
             None => Ok(()),
             Some(_) => {
                 let step = "waiting until the cluster is whole";
-                self.eventually(step, async || slots::whole(self).await)
-                    .await
+                self.eventually(step, async || slots::whole(self).await).await
             }
         }
     }

@@ -24,10 +24,7 @@ pub(super) async fn own_all(server: &Redis) -> Result<(), Cause> {
 /// Whether the cluster takes writes.
 pub(super) async fn whole(server: &Redis) -> Result<(), Cause> {
     let mut connection = server.connect().await?;
-    let info: String = redis::cmd("CLUSTER")
-        .arg("INFO")
-        .query_async(&mut connection)
-        .await?;
+    let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
     match info.contains("cluster_state:ok") {
         true => Ok(()),
         false => Err(info.into()),

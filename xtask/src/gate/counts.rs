@@ -56,14 +56,7 @@ mod tests {
         ] {
             counts.read(line);
         }
-        assert_eq!(
-            counts,
-            Counts {
-                passed: 8,
-                failed: 2,
-                ignored: 1
-            }
-        );
+        assert_eq!(counts, Counts { passed: 8, failed: 2, ignored: 1 });
         assert!(!counts.is_empty());
         assert!(Counts::default().is_empty());
     }

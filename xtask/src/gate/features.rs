@@ -6,10 +6,7 @@ use crate::workspace::Package;
 pub(crate) fn matrix(package: &Package) -> Vec<Vec<String>> {
     let check = |features: &[&str]| {
         let base = ["check", "--quiet", "--lib", "--package", &package.name];
-        base.iter()
-            .chain(features)
-            .map(|argument| (*argument).to_owned())
-            .collect()
+        base.iter().chain(features).map(|argument| (*argument).to_owned()).collect()
     };
     let mut sets = vec![check(&["--no-default-features"])];
     for feature in &package.features {
@@ -30,10 +27,7 @@ mod tests {
             features: ["default", "redis"].map(str::to_owned).to_vec(),
             ..Package::default()
         };
-        let sets: Vec<String> = matrix(&package)
-            .iter()
-            .map(|set| set[5..].join(" "))
-            .collect();
+        let sets: Vec<String> = matrix(&package).iter().map(|set| set[5..].join(" ")).collect();
         assert_eq!(
             sets,
             [

@@ -68,50 +68,28 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
     }
     println!("\n{}", report::render(&outcomes, &not_run).trim_end());
     let failed = outcomes.iter().any(Outcome::is_failed);
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The steps that `options` name.
 fn choose(options: &Options) -> Result<Vec<&'static Step>, String> {
     let known = |name: &String| {
-        STEPS
-            .iter()
-            .position(|step| step.name == name)
-            .ok_or_else(|| {
-                let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
-                format!(
-                    "no step is called {name:?}; there are: {}",
-                    names.join(", ")
-                )
-            })
+        STEPS.iter().position(|step| step.name == name).ok_or_else(|| {
+            let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
+            format!("no step is called {name:?}; there are: {}", names.join(", "))
+        })
     };
     if let Some(from) = &options.from {
         return Ok(STEPS[known(from)?..].iter().collect());
     }
-    let only = options
-        .only
-        .iter()
-        .map(known)
-        .collect::<Result<Vec<_>, _>>()?;
+    let only = options.only.iter().map(known).collect::<Result<Vec<_>, _>>()?;
     let chosen = |at: &usize| only.is_empty() || only.contains(at);
-    Ok((0..STEPS.len())
-        .filter(chosen)
-        .map(|at| &STEPS[at])
-        .collect())
+    Ok((0..STEPS.len()).filter(chosen).map(|at| &STEPS[at]).collect())
 }
 
 fn perform(step: &Step, workspace: &Workspace, warmth: &Warmth, verbose: bool) -> Outcome {
     let budget = step.budget(warmth.is_warm(step));
-    println!(
-        "\n==> {}: {} (budget {} s)",
-        step.name,
-        step.about,
-        budget.as_secs()
-    );
+    println!("\n==> {}: {} (budget {} s)", step.name, step.about, budget.as_secs());
     let log = warmth.folder.join(format!("{}.log", step.name));
     let mut running = Running::begin(&log, budget * 2, verbose);
     let began = Instant::now();
@@ -127,14 +105,7 @@ fn perform(step: &Step, workspace: &Workspace, warmth: &Warmth, verbose: bool) -
         Err(Stop::Nothing) => println!("    nothing yet"),
     }
     println!("    {} took {:.1} s", step.name, took.as_secs_f64());
-    Outcome {
-        step: step.name,
-        took,
-        budget,
-        result,
-        counts: running.counts,
-        skips: running.skips,
-    }
+    Outcome { step: step.name, took, budget, result, counts: running.counts, skips: running.skips }
 }
 
 /// Remembers which steps have passed with this toolchain and these dependencies: only what has
@@ -150,10 +121,7 @@ impl Warmth {
         let folder = workspace.target.join("xtask");
         // Without the folder every run counts as a first one; nothing else changes.
         let _ = std::fs::create_dir_all(&folder);
-        Self {
-            folder,
-            key: key(&workspace.root),
-        }
+        Self { folder, key: key(&workspace.root) }
     }
 
     fn stamp(&self, step: &Step) -> PathBuf {
@@ -172,11 +140,7 @@ impl Warmth {
 
 /// Changes when everything has to be built anew.
 fn key(root: &Path) -> String {
-    let rustc = Command::new("rustc")
-        .arg("-vV")
-        .output()
-        .map(|out| out.stdout)
-        .unwrap_or_default();
+    let rustc = Command::new("rustc").arg("-vV").output().map(|out| out.stdout).unwrap_or_default();
     let lock = std::fs::read(root.join("Cargo.lock")).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
     (rustc, lock).hash(&mut hasher);
@@ -199,30 +163,20 @@ mod tests {
     }
 
     fn names(options: &Options) -> Vec<&'static str> {
-        choose(options)
-            .unwrap()
-            .iter()
-            .map(|step| step.name)
-            .collect()
+        choose(options).unwrap().iter().map(|step| step.name).collect()
     }
 
     #[test]
     fn steps_are_chosen_by_name_and_kept_in_order() {
         assert_eq!(names(&options(&[], None)).len(), STEPS.len());
         assert_eq!(names(&options(&["clippy", "fmt"], None)), ["fmt", "clippy"]);
-        assert_eq!(
-            names(&options(&[], Some("instructions"))),
-            ["instructions", "tree"]
-        );
+        assert_eq!(names(&options(&[], Some("instructions"))), ["instructions", "tree"]);
     }
 
     #[test]
     fn an_unknown_step_is_refused_with_the_names_there_are() {
         let error = choose(&options(&["clipy"], None)).unwrap_err();
-        assert!(
-            error.contains("\"clipy\"") && error.contains("clippy"),
-            "{error}"
-        );
+        assert!(error.contains("\"clipy\"") && error.contains("clippy"), "{error}");
     }
 
     #[test]

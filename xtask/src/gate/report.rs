@@ -57,10 +57,7 @@ pub(crate) fn render(outcomes: &[Outcome], not_run: &[&str]) -> String {
     if !text.is_empty() {
         text.push('\n');
     }
-    text.push_str(&format!(
-        "{:<14} {:>8} {:>8}  {}\n",
-        "step", "time", "budget", "result"
-    ));
+    text.push_str(&format!("{:<14} {:>8} {:>8}  {}\n", "step", "time", "budget", "result"));
     let mut counts = Counts::default();
     for outcome in outcomes {
         counts.add(outcome.counts);
@@ -74,12 +71,7 @@ pub(crate) fn render(outcomes: &[Outcome], not_run: &[&str]) -> String {
     }
     let took: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
     let budget: Duration = outcomes.iter().map(|outcome| outcome.budget).sum();
-    text.push_str(&format!(
-        "{:<14} {:>8} {:>8}\n",
-        "together",
-        seconds(took),
-        seconds(budget)
-    ));
+    text.push_str(&format!("{:<14} {:>8} {:>8}\n", "together", seconds(took), seconds(budget)));
     if !not_run.is_empty() {
         text.push_str(&format!("not run: {}\n", not_run.join(", ")));
     }
@@ -91,10 +83,7 @@ pub(crate) fn render(outcomes: &[Outcome], not_run: &[&str]) -> String {
             text.push_str(&format!("{}: {skip}\n", outcome.step));
         }
     }
-    text.push_str(&format!(
-        "\n{} passed, {} failed\n",
-        counts.passed, counts.failed
-    ));
+    text.push_str(&format!("\n{} passed, {} failed\n", counts.passed, counts.failed));
     text
 }
 
@@ -102,11 +91,7 @@ fn seconds(duration: Duration) -> String {
     if duration.as_secs() < 60 {
         format!("{:.1} s", duration.as_secs_f64())
     } else {
-        format!(
-            "{}:{:02} m",
-            duration.as_secs() / 60,
-            duration.as_secs() % 60
-        )
+        format!("{}:{:02} m", duration.as_secs() / 60, duration.as_secs() % 60)
     }
 }
 
@@ -126,11 +111,7 @@ mod tests {
             took: Duration::from_secs(took),
             budget: Duration::from_secs(10),
             result,
-            counts: Counts {
-                passed,
-                failed,
-                ignored: 0,
-            },
+            counts: Counts { passed, failed, ignored: 0 },
             skips: Vec::new(),
         }
     }
@@ -156,20 +137,11 @@ mod tests {
     fn a_skip_is_loud_and_no_failure() {
         let mut live = outcome("live", 11, Ok(()), 1, 0);
         live.skips.push("SKIPPED redis-server".to_owned());
-        let servers = outcome(
-            "servers",
-            1,
-            Err(Stop::Skipped("postgres".to_owned())),
-            0,
-            0,
-        );
+        let servers = outcome("servers", 1, Err(Stop::Skipped("postgres".to_owned())), 0, 0);
         assert!(!servers.is_failed());
         let report = render(&[servers, live], &[]);
         assert!(report.contains("SKIPPED servers: postgres\n"), "{report}");
-        assert!(
-            report.contains("ok, 1 tests, 1 SKIPPED, over budget"),
-            "{report}"
-        );
+        assert!(report.contains("ok, 1 tests, 1 SKIPPED, over budget"), "{report}");
         assert!(report.contains("live: SKIPPED redis-server\n"), "{report}");
     }
 }

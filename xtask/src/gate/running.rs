@@ -72,9 +72,7 @@ impl Running {
     pub(crate) fn tests<A: AsRef<str>>(&mut self, arguments: &[A]) -> Result<(), Stop> {
         let failed_before = self.counts.failed;
         let mut command = Command::new(cargo());
-        command
-            .arg("test")
-            .args(arguments.iter().map(AsRef::as_ref));
+        command.arg("test").args(arguments.iter().map(AsRef::as_ref));
         let result = self.run(&mut command);
         // A test program that crashed or never came to run printed no count of failures.
         if result.is_err() && self.counts.failed == failed_before {
@@ -163,21 +161,11 @@ fn show(command: &Command) -> String {
         words.push(format!("{}={quote}{value}{quote}", name.to_string_lossy()));
     }
     let program = Path::new(command.get_program());
-    words.push(
-        program
-            .file_name()
-            .unwrap_or(command.get_program())
-            .to_string_lossy()
-            .into_owned(),
-    );
+    words.push(program.file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned());
     words.extend(command.get_args().map(|argument| {
         let argument = argument.to_string_lossy();
         // A script is better read in the source than on one line of the output.
-        if argument.contains('\n') {
-            "'…'".to_owned()
-        } else {
-            argument.into_owned()
-        }
+        if argument.contains('\n') { "'…'".to_owned() } else { argument.into_owned() }
     }));
     words.join(" ")
 }
@@ -232,10 +220,7 @@ mod tests {
     fn a_program_that_cannot_start_is_a_failure() {
         let folder = Scratch::new();
         let mut step = begin(&folder, Duration::from_secs(30));
-        assert!(matches!(
-            step.run(&mut Command::new("no-such-program")),
-            Err(Stop::Failed(_))
-        ));
+        assert!(matches!(step.run(&mut Command::new("no-such-program")), Err(Stop::Failed(_))));
     }
 
     #[test]
@@ -243,9 +228,7 @@ mod tests {
         assert!(is_routine("test state::a_thing ... ok"));
         assert!(is_routine("running 12 tests"));
         assert!(!is_routine("test state::a_thing ... FAILED"));
-        assert!(!is_routine(
-            "test result: ok. 3 passed; 0 failed; 0 ignored"
-        ));
+        assert!(!is_routine("test result: ok. 3 passed; 0 failed; 0 ignored"));
         assert!(!is_routine("error: nothing is well"));
     }
 }

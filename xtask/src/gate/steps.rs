@@ -41,13 +41,7 @@ const fn step(
     about: &'static str,
     run: fn(&Workspace, &mut Running) -> Result<(), Stop>,
 ) -> Step {
-    Step {
-        name,
-        about,
-        warm,
-        cold,
-        run,
-    }
+    Step { name, about, warm, cold, run }
 }
 
 /// All steps: name, warm and cold budget in seconds, what it does, and the function that does it.
@@ -86,10 +80,7 @@ fn servers(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
     let names: Vec<&str> = missing.iter().map(|tool| tool.name).collect();
     let means = Machine::look().means();
     if let Some(mut command) = provision::installation(means, &missing) {
-        running.say(&format!(
-            "missing: {}; installing with apt-get as root",
-            names.join(", ")
-        ));
+        running.say(&format!("missing: {}; installing with apt-get as root", names.join(", ")));
         running.run(&mut command)?;
     }
     let missing = provision::missing_for_tests();
@@ -103,11 +94,7 @@ fn servers(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
         provision::excuse(means),
         provision::command_line(&missing)
     );
-    Err(if tools::services_required() {
-        Stop::Failed(why)
-    } else {
-        Stop::Skipped(why)
-    })
+    Err(if tools::services_required() { Stop::Failed(why) } else { Stop::Skipped(why) })
 }
 
 fn fmt(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
@@ -126,19 +113,9 @@ fn dependency_licences(workspace: &Workspace, running: &mut Running) -> Result<(
     let policy = licences::Policy::parse(&text).map_err(Stop::Failed)?;
     let metadata = workspace::metadata(&["--all-features"]).map_err(Stop::Failed)?;
     report(running, &licences::check(&policy, &metadata))?;
-    running.say(&format!(
-        "{} packages",
-        workspace::list(&metadata["packages"]).len()
-    ));
+    running.say(&format!("{} packages", workspace::list(&metadata["packages"]).len()));
     if answers("deny") {
-        running.cargo(&[
-            "deny",
-            "--all-features",
-            "check",
-            "bans",
-            "licenses",
-            "sources",
-        ])?;
+        running.cargo(&["deny", "--all-features", "check", "bans", "licenses", "sources"])?;
     }
     Ok(())
 }
@@ -190,10 +167,7 @@ fn doctests(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
 
 fn doc(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
     let mut command = Command::new(crate::exec::cargo());
-    command
-        .args(["doc", "--no-deps"])
-        .args(EVERYTHING)
-        .env("RUSTDOCFLAGS", "-D warnings");
+    command.args(["doc", "--no-deps"]).args(EVERYTHING).env("RUSTDOCFLAGS", "-D warnings");
     running.run(&mut command)
 }
 
@@ -207,19 +181,10 @@ fn package(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
     for block in blocks {
         for file in ["README.md", "CHANGELOG.md", "LICENSE-MIT", "LICENSE-APACHE"] {
             if !workspace.root.join(&block.folder).join(file).is_file() {
-                return Err(Stop::failed(format!(
-                    "{}: no {file} to publish",
-                    block.name
-                )));
+                return Err(Stop::failed(format!("{}: no {file} to publish", block.name)));
             }
         }
-        running.cargo(&[
-            "package",
-            "--quiet",
-            "--allow-dirty",
-            "--package",
-            &block.name,
-        ])?;
+        running.cargo(&["package", "--quiet", "--allow-dirty", "--package", &block.name])?;
     }
     Ok(())
 }
@@ -235,13 +200,8 @@ fn feature_matrix(workspace: &Workspace, running: &mut Running) -> Result<(), St
 }
 
 fn instructions(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    let benches = workspace
-        .package("terrace-benches")
-        .map_or(&[][..], |package| &package.targets);
-    if !benches
-        .iter()
-        .any(|target| target.is_bench && target.name == "instructions")
-    {
+    let benches = workspace.package("terrace-benches").map_or(&[][..], |package| &package.targets);
+    if !benches.iter().any(|target| target.is_bench && target.name == "instructions") {
         return Err(Stop::Nothing);
     }
     running.cargo(&[
@@ -258,10 +218,8 @@ fn instructions(workspace: &Workspace, running: &mut Running) -> Result<(), Stop
 /// The lock file is part of the repository: a build that had to change it would build something
 /// else for the next person. Only where the tree was clean before, in CI.
 fn clean_tree(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    let status = Command::new("git")
-        .args(["status", "--porcelain"])
-        .current_dir(&workspace.root)
-        .output();
+    let status =
+        Command::new("git").args(["status", "--porcelain"]).current_dir(&workspace.root).output();
     let changes = match status {
         Ok(output) if output.status.success() => {
             String::from_utf8_lossy(&output.stdout).into_owned()
@@ -294,9 +252,7 @@ fn report(running: &mut Running, findings: &[String]) -> Result<(), Stop> {
 
 /// Whether `cargo NAME` is there.
 fn answers(subcommand: &str) -> bool {
-    let output = Command::new(crate::exec::cargo())
-        .args([subcommand, "--version"])
-        .output();
+    let output = Command::new(crate::exec::cargo()).args([subcommand, "--version"]).output();
     output.is_ok_and(|output| output.status.success())
 }
 
@@ -304,9 +260,7 @@ fn component(name: &str, subcommand: &str) -> Result<(), Stop> {
     if answers(subcommand) {
         return Ok(());
     }
-    Err(Stop::failed(format!(
-        "no {name}; run: rustup component add {name}"
-    )))
+    Err(Stop::failed(format!("no {name}; run: rustup component add {name}")))
 }
 
 #[cfg(test)]
@@ -316,16 +270,8 @@ mod tests {
     #[test]
     fn the_budgets_add_up_to_ten_minutes_warm_and_forty_five_cold() {
         let total = |warm| STEPS.iter().map(|step| step.budget(warm)).sum::<Duration>();
-        assert!(
-            total(true) <= Duration::from_secs(10 * 60),
-            "{:?}",
-            total(true)
-        );
-        assert!(
-            total(false) <= Duration::from_secs(45 * 60),
-            "{:?}",
-            total(false)
-        );
+        assert!(total(true) <= Duration::from_secs(10 * 60), "{:?}", total(true));
+        assert!(total(false) <= Duration::from_secs(45 * 60), "{:?}", total(false));
     }
 
     #[test]

@@ -61,11 +61,7 @@ mod tests {
             folder: folder.to_owned(),
             targets: tests
                 .iter()
-                .map(|name| Target {
-                    name: (*name).to_owned(),
-                    is_test: true,
-                    is_bench: false,
-                })
+                .map(|name| Target { name: (*name).to_owned(), is_test: true, is_bench: false })
                 .collect(),
             ..Package::default()
         }

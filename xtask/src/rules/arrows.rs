@@ -13,17 +13,11 @@ pub(crate) fn check(packages: &[Package]) -> Findings {
     let mut findings = Findings::new();
     for from in packages {
         for dependency in &from.dependencies {
-            let Some(to) = packages
-                .iter()
-                .find(|package| package.name == dependency.name)
-            else {
+            let Some(to) = packages.iter().find(|package| package.name == dependency.name) else {
                 continue;
             };
             if let Some(why) = wrong(from, to, dependency.kind) {
-                findings.push(format!(
-                    "{} must not depend on {}: {why}",
-                    from.name, to.name
-                ));
+                findings.push(format!("{} must not depend on {}: {why}", from.name, to.name));
             }
         }
     }
@@ -69,10 +63,7 @@ mod tests {
             publishable,
             dependencies: dependencies
                 .iter()
-                .map(|(name, kind)| Dependency {
-                    name: (*name).to_owned(),
-                    kind: *kind,
-                })
+                .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: *kind })
                 .collect(),
             ..Package::default()
         }
@@ -84,24 +75,12 @@ mod tests {
             package(
                 "lb",
                 true,
-                &[
-                    ("tokio", Kind::Normal),
-                    (TESTKIT, Kind::Dev),
-                    ("terrace-lb", Kind::Dev),
-                ],
+                &[("tokio", Kind::Normal), (TESTKIT, Kind::Dev), ("terrace-lb", Kind::Dev)],
             ),
             package("cache", true, &[(TESTKIT, Kind::Dev)]),
             package("testkit", false, &[]),
-            package(
-                "benches",
-                false,
-                &[("terrace-lb", Kind::Normal), (TESTKIT, Kind::Normal)],
-            ),
-            package(
-                "examples/radiodeck",
-                false,
-                &[("terrace-cache", Kind::Normal)],
-            ),
+            package("benches", false, &[("terrace-lb", Kind::Normal), (TESTKIT, Kind::Normal)]),
+            package("examples/radiodeck", false, &[("terrace-cache", Kind::Normal)]),
             package(
                 "examples/stage-03",
                 false,
@@ -113,10 +92,7 @@ mod tests {
             ),
         ];
         if let Some(package) = packages.iter_mut().find(|package| package.folder == from) {
-            package.dependencies.push(Dependency {
-                name: to.to_owned(),
-                kind,
-            });
+            package.dependencies.push(Dependency { name: to.to_owned(), kind });
         }
         packages
     }

@@ -39,20 +39,12 @@ fn leak(file: &str, line: &str) -> Option<String> {
         && let Some(source) = line.strip_prefix("source = ")
         && source.trim_matches('"') != REGISTRY
     {
-        return Some(format!(
-            "a package from elsewhere than the public registry: {source}"
-        ));
+        return Some(format!("a package from elsewhere than the public registry: {source}"));
     }
     let configures_cargo = file.contains(".cargo/") || file.ends_with("Cargo.toml");
-    let chooses_registry = [
-        "[source",
-        "[registries",
-        "registry =",
-        "registry-index",
-        "index =",
-    ]
-    .iter()
-    .any(|start| line.starts_with(start));
+    let chooses_registry = ["[source", "[registries", "registry =", "registry-index", "index ="]
+        .iter()
+        .any(|start| line.starts_with(start));
     (configures_cargo && chooses_registry).then(|| format!("a registry of one place: {line}"))
 }
 
@@ -88,10 +80,7 @@ mod tests {
             ("a.md", "run it in /home/someone/terrace"),
             ("a.rs", "const DATA: &str = \"/work/terrace/data\";"),
             ("benches/results/a.csv", "# command: /root/target/release/x"),
-            (
-                "Cargo.lock",
-                "source = \"registry+https://mirror.example/index\"",
-            ),
+            ("Cargo.lock", "source = \"registry+https://mirror.example/index\""),
             ("Cargo.lock", "source = \"git+https://github.com/a/b#1\""),
             (".cargo/config.toml", "[source.crates-io]"),
             ("lb/Cargo.toml", "registry = \"inner\""),
@@ -100,10 +89,7 @@ mod tests {
             folder.write(file, line);
             let findings = check(folder.path(), &[file.to_owned()]);
             assert_eq!(findings.len(), 1, "{file}: {line}: {findings:?}");
-            assert!(
-                findings[0].starts_with(&format!("{file}:1:")),
-                "{findings:?}"
-            );
+            assert!(findings[0].starts_with(&format!("{file}:1:")), "{findings:?}");
         }
     }
 

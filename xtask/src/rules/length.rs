@@ -14,15 +14,9 @@ const KINDS: [&str; 7] = ["rs", "html", "css", "js", "sql", "sh", "toml"];
 pub(crate) fn check(root: &Path, files: &[String]) -> Findings {
     files
         .iter()
-        .filter(|file| {
-            file.rsplit_once('.')
-                .is_some_and(|(_, kind)| KINDS.contains(&kind))
-        })
+        .filter(|file| file.rsplit_once('.').is_some_and(|(_, kind)| KINDS.contains(&kind)))
         .filter_map(|file| {
-            let lines = std::fs::read_to_string(root.join(file))
-                .ok()?
-                .lines()
-                .count();
+            let lines = std::fs::read_to_string(root.join(file)).ok()?.lines().count();
             (lines > LIMIT).then(|| format!("{file}: {lines} lines, {LIMIT} at most"))
         })
         .collect()
@@ -40,9 +34,6 @@ mod tests {
         folder.write("over.rs", &"\n".repeat(LIMIT + 1));
         folder.write("data.csv", &"\n".repeat(LIMIT + 1));
         let files = ["data.csv", "full.rs", "over.rs"].map(str::to_owned);
-        assert_eq!(
-            check(folder.path(), &files),
-            ["over.rs: 601 lines, 600 at most"]
-        );
+        assert_eq!(check(folder.path(), &files), ["over.rs: 601 lines, 600 at most"]);
     }
 }

@@ -57,15 +57,10 @@ pub(crate) fn check(policy: &Policy, metadata: &Value) -> Findings {
 /// The quoted strings of the list that begins with `key` in `section`.
 fn strings(text: &str, section: &str, key: &str) -> Result<Vec<String>, String> {
     let missing = || format!("deny.toml: no `{key}` in {section}");
-    let (_, body) = text
-        .split_once(&format!("\n{section}\n"))
-        .ok_or_else(missing)?;
+    let (_, body) = text.split_once(&format!("\n{section}\n")).ok_or_else(missing)?;
     let body = body.split("\n[").next().unwrap_or_default();
     let (_, list) = body.split_once(key).ok_or_else(missing)?;
-    let (list, _) = list
-        .split_once("\n]")
-        .or_else(|| list.split_once(']'))
-        .ok_or_else(missing)?;
+    let (list, _) = list.split_once("\n]").or_else(|| list.split_once(']')).ok_or_else(missing)?;
     Ok(list
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default())
@@ -76,10 +71,7 @@ fn strings(text: &str, section: &str, key: &str) -> Result<Vec<String>, String> 
 
 /// Whether one of the choices in an SPDX expression is allowed. `/` is the old way to write OR.
 fn satisfied(expression: &str, allowed: &[String]) -> bool {
-    let spaced = expression
-        .replace('/', " OR ")
-        .replace('(', " ( ")
-        .replace(')', " ) ");
+    let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     let mut at = 0;
     let holds = either(&words, &mut at, allowed);
@@ -107,9 +99,7 @@ fn both(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {
 
 /// Operators may be written small, says SPDX 3.
 fn is(words: &[&str], at: usize, operator: &str) -> bool {
-    words
-        .get(at)
-        .is_some_and(|word| word.eq_ignore_ascii_case(operator))
+    words.get(at).is_some_and(|word| word.eq_ignore_ascii_case(operator))
 }
 
 fn term(words: &[&str], at: &mut usize, allowed: &[String]) -> bool {

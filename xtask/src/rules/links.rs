@@ -11,11 +11,7 @@ pub(crate) fn check(root: &Path, files: &[String]) -> Findings {
         let Ok(text) = std::fs::read_to_string(root.join(file)) else {
             continue;
         };
-        let folder = root
-            .join(file)
-            .parent()
-            .map(Path::to_owned)
-            .unwrap_or_default();
+        let folder = root.join(file).parent().map(Path::to_owned).unwrap_or_default();
         let mut in_code = false;
         for (number, line) in text.lines().enumerate() {
             if line.trim_start().starts_with("```") {
@@ -54,19 +50,13 @@ mod tests {
     #[test]
     fn a_link_to_a_file_that_is_not_there_is_reported() {
         let folder = Scratch::new();
-        folder.write(
-            "docs/a.md",
-            "see [b](b.md), [up](../README.md#top), [gone](gone.md)\n",
-        );
+        folder.write("docs/a.md", "see [b](b.md), [up](../README.md#top), [gone](gone.md)\n");
         folder.write("docs/b.md", "");
         folder.write("README.md", "[docs](docs/) and [missing](nowhere/)");
         let files = ["README.md", "docs/a.md", "docs/b.md"].map(str::to_owned);
         assert_eq!(
             check(folder.path(), &files),
-            [
-                "README.md:1: nowhere/ does not exist",
-                "docs/a.md:1: gone.md does not exist"
-            ]
+            ["README.md:1: nowhere/ does not exist", "docs/a.md:1: gone.md does not exist"]
         );
     }
 

@@ -32,10 +32,6 @@ pub(crate) fn check_all(
         say(&diff.summary());
     }
     findings.extend(stages::check(&workspace.root, &diffs));
-    say(&format!(
-        "{} files, {} packages",
-        files.len(),
-        workspace.packages.len()
-    ));
+    say(&format!("{} files, {} packages", files.len(), workspace.packages.len()));
     Ok(findings)
 }

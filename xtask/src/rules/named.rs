@@ -19,31 +19,11 @@ enum Blocks {
 }
 
 const PROMISES: [Promise; 10] = [
-    Promise {
-        package: "tokio",
-        blocks: Blocks::Every,
-        in_tests: false,
-    },
-    Promise {
-        package: "bytes",
-        blocks: Blocks::Every,
-        in_tests: false,
-    },
-    Promise {
-        package: "http",
-        blocks: Blocks::Every,
-        in_tests: false,
-    },
-    Promise {
-        package: "metrics",
-        blocks: Blocks::Every,
-        in_tests: false,
-    },
-    Promise {
-        package: "tower",
-        blocks: Blocks::Every,
-        in_tests: true,
-    },
+    Promise { package: "tokio", blocks: Blocks::Every, in_tests: false },
+    Promise { package: "bytes", blocks: Blocks::Every, in_tests: false },
+    Promise { package: "http", blocks: Blocks::Every, in_tests: false },
+    Promise { package: "metrics", blocks: Blocks::Every, in_tests: false },
+    Promise { package: "tower", blocks: Blocks::Every, in_tests: true },
     Promise {
         package: "tower-http",
         blocks: Blocks::OneOf(&["lb", "cdn-edge", "session"]),
@@ -54,16 +34,8 @@ const PROMISES: [Promise; 10] = [
         blocks: Blocks::OneOf(&["session", "cdn-edge", "cache"]),
         in_tests: false,
     },
-    Promise {
-        package: "consistent_hash_ring",
-        blocks: Blocks::OneOf(&["shard"]),
-        in_tests: false,
-    },
-    Promise {
-        package: "deadpool",
-        blocks: Blocks::OneOf(&["db"]),
-        in_tests: false,
-    },
+    Promise { package: "consistent_hash_ring", blocks: Blocks::OneOf(&["shard"]), in_tests: false },
+    Promise { package: "deadpool", blocks: Blocks::OneOf(&["db"]), in_tests: false },
     Promise {
         package: "async-trait",
         blocks: Blocks::OneOf(&["session", "cache", "queue"]),
@@ -89,9 +61,8 @@ pub(crate) fn check(packages: &[Package]) -> Findings {
                 }));
             }
             Blocks::OneOf(folders) => {
-                let owners: Vec<&Package> = blocks
-                    .filter(|block| folders.contains(&block.folder.as_str()))
-                    .collect();
+                let owners: Vec<&Package> =
+                    blocks.filter(|block| folders.contains(&block.folder.as_str())).collect();
                 if !owners.is_empty() && !owners.iter().any(keeps) {
                     let names: Vec<&str> = owners.iter().map(|block| block.name.as_str()).collect();
                     findings.push(format!(
@@ -126,10 +97,7 @@ mod tests {
             dependencies: stack
                 .iter()
                 .chain(dependencies)
-                .map(|(name, kind)| Dependency {
-                    name: (*name).to_owned(),
-                    kind: *kind,
-                })
+                .map(|(name, kind)| Dependency { name: (*name).to_owned(), kind: *kind })
                 .collect(),
             ..Package::default()
         }
@@ -138,35 +106,26 @@ mod tests {
     #[test]
     fn only_blocks_that_exist_are_held_to_their_promises() {
         assert_eq!(check(&[]), Findings::new());
-        assert_eq!(
-            check(&[block("lb", &[("tower-http", Kind::Dev)])]),
-            Findings::new()
-        );
+        assert_eq!(check(&[block("lb", &[("tower-http", Kind::Dev)])]), Findings::new());
     }
 
     #[test]
     fn a_block_without_its_promised_package_is_reported() {
         let findings = check(&[block("shard", &[])]);
-        assert_eq!(
-            findings,
-            ["consistent_hash_ring: a dependency of none of terrace-shard"]
-        );
+        assert_eq!(findings, ["consistent_hash_ring: a dependency of none of terrace-shard"]);
     }
 
     #[test]
     fn a_dev_dependency_is_not_enough_for_an_engine() {
-        let findings = check(&[block(
-            "cache",
-            &[("moka", Kind::Dev), ("async-trait", Kind::Normal)],
-        )]);
+        let findings =
+            check(&[block("cache", &[("moka", Kind::Dev), ("async-trait", Kind::Normal)])]);
         assert_eq!(findings, ["moka: a dependency of none of terrace-cache"]);
     }
 
     #[test]
     fn every_block_stands_on_the_common_stack() {
         let mut lb = block("lb", &[("tower-http", Kind::Dev)]);
-        lb.dependencies
-            .retain(|dependency| dependency.name != "metrics");
+        lb.dependencies.retain(|dependency| dependency.name != "metrics");
         assert_eq!(check(&[lb]), ["terrace-lb: metrics is not a dependency"]);
     }
 }

@@ -65,14 +65,7 @@ pub(crate) fn diffs(root: &Path) -> Result<Vec<StageDiff>, String> {
     };
     stages
         .windows(2)
-        .map(|pair| {
-            Ok(compare(
-                &pair[0],
-                &read(&pair[0])?,
-                &pair[1],
-                &read(&pair[1])?,
-            ))
-        })
+        .map(|pair| Ok(compare(&pair[0], &read(&pair[0])?, &pair[1], &read(&pair[1])?)))
         .collect()
 }
 
@@ -103,9 +96,8 @@ pub(crate) fn write(root: &Path, diffs: &[StageDiff]) -> Result<Vec<String>, Str
         let file = format!("examples/{}/README.md", diff.to);
         let path = root.join(&file);
         let readme = std::fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
-        let fresh = replace(&readme, &diff.block()).ok_or(format!(
-            "{file}: add the lines {BEGIN} and {END} where it should stand"
-        ))?;
+        let fresh = replace(&readme, &diff.block())
+            .ok_or(format!("{file}: add the lines {BEGIN} and {END} where it should stand"))?;
         if fresh != readme {
             std::fs::write(&path, fresh).map_err(|error| format!("{file}: {error}"))?;
             changed.push(file);
@@ -133,28 +125,18 @@ fn compare(from: &str, old: &str, to: &str, new: &str) -> StageDiff {
     let new: Vec<&str> = new.lines().collect();
     let lines = align(&old, &new);
     let count = |wanted: fn(&Line<'_>) -> Option<String>| {
-        lines
-            .iter()
-            .filter_map(wanted)
-            .filter(|text| !text.trim().is_empty())
-            .count()
+        lines.iter().filter_map(wanted).filter(|text| !text.trim().is_empty()).count()
     };
     StageDiff {
         from: from.to_owned(),
         to: to.to_owned(),
-        added: count(|line| {
-            if let Line::Added(text) = line {
-                Some((*text).to_owned())
-            } else {
-                None
-            }
-        }),
+        added: count(
+            |line| {
+                if let Line::Added(text) = line { Some((*text).to_owned()) } else { None }
+            },
+        ),
         removed: count(|line| {
-            if let Line::Removed(text) = line {
-                Some((*text).to_owned())
-            } else {
-                None
-            }
+            if let Line::Removed(text) = line { Some((*text).to_owned()) } else { None }
         }),
         text: render(&lines),
     }
@@ -193,9 +175,8 @@ fn align<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<Line<'a>> {
 
 /// The changes with a little context; `@@` where lines are left out.
 fn render(lines: &[Line<'_>]) -> String {
-    let changed: Vec<usize> = (0..lines.len())
-        .filter(|&at| !matches!(lines[at], Line::Same(_)))
-        .collect();
+    let changed: Vec<usize> =
+        (0..lines.len()).filter(|&at| !matches!(lines[at], Line::Same(_))).collect();
     let mut text = String::new();
     let mut shown = None;
     for (at, line) in lines.iter().enumerate() {
@@ -234,10 +215,7 @@ mod tests {
 
     fn stages(second: &str, readme: &str) -> Scratch {
         let folder = Scratch::new();
-        folder.write(
-            "examples/stage-01-a/src/main.rs",
-            "fn main() {\n    one();\n}\n",
-        );
+        folder.write("examples/stage-01-a/src/main.rs", "fn main() {\n    one();\n}\n");
         folder.write("examples/stage-02-b/src/main.rs", second);
         folder.write("examples/stage-02-b/README.md", readme);
         folder.write("examples/radiodeck/src/lib.rs", "");
@@ -259,10 +237,7 @@ mod tests {
         let folder = stages("fn main() {\n    two();\n}\n", MARKED);
         let diffs = diffs(folder.path()).unwrap();
         assert_eq!((diffs[0].added, diffs[0].removed), (1, 1));
-        assert_eq!(
-            diffs[0].text,
-            "@@\n fn main() {\n-    one();\n+    two();\n }\n"
-        );
+        assert_eq!(diffs[0].text, "@@\n fn main() {\n-    one();\n+    two();\n }\n");
     }
 
     #[test]
@@ -271,17 +246,10 @@ mod tests {
         let diffs = diffs(folder.path()).unwrap();
         let findings = check(folder.path(), &diffs);
         assert!(findings[0].contains("stage-diff --write"), "{findings:?}");
-        assert_eq!(
-            write(folder.path(), &diffs).unwrap(),
-            ["examples/stage-02-b/README.md"]
-        );
+        assert_eq!(write(folder.path(), &diffs).unwrap(), ["examples/stage-02-b/README.md"]);
         assert_eq!(check(folder.path(), &diffs), Findings::new());
         assert!(write(folder.path(), &diffs).unwrap().is_empty());
-        assert!(
-            folder
-                .read("examples/stage-02-b/README.md")
-                .ends_with("\n\nafter\n")
-        );
+        assert!(folder.read("examples/stage-02-b/README.md").ends_with("\n\nafter\n"));
     }
 
     #[test]
@@ -294,18 +262,13 @@ mod tests {
 
     #[test]
     fn a_long_difference_is_reported() {
-        let long: String = (0..=LIMIT)
-            .map(|number| format!("line {number}\n"))
-            .collect();
+        let long: String = (0..=LIMIT).map(|number| format!("line {number}\n")).collect();
         let folder = stages(&long, MARKED);
         let diffs = diffs(folder.path()).unwrap();
         write(folder.path(), &diffs).unwrap();
         let findings = check(folder.path(), &diffs);
         assert_eq!(findings.len(), 1);
-        assert!(
-            findings[0].contains("61 lines added, 3 removed"),
-            "{findings:?}"
-        );
+        assert!(findings[0].contains("61 lines added, 3 removed"), "{findings:?}");
     }
 
     #[test]

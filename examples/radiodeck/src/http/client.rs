@@ -33,9 +33,7 @@ pub struct ClientAddr(pub Option<IpAddr>);
 
 impl ClientAddr {
     pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
-        let peer = extensions
-            .get::<axum::extract::ConnectInfo<Peer>>()
-            .map(|info| info.0);
+        let peer = extensions.get::<axum::extract::ConnectInfo<Peer>>().map(|info| info.0);
         Self(match peer {
             None => None,
             Some(Peer::Tcp(address)) => Some(address.ip()),
@@ -72,10 +70,7 @@ mod tests {
     #[test]
     fn of_the_balancers_header_only_its_own_entry_is_believed() {
         let own: IpAddr = "203.0.113.9".parse().unwrap();
-        assert_eq!(
-            client(Peer::Balancer, "198.51.100.1, 203.0.113.9"),
-            Some(own)
-        );
+        assert_eq!(client(Peer::Balancer, "198.51.100.1, 203.0.113.9"), Some(own));
         assert_eq!(client(Peer::Balancer, "not an address"), None);
     }
 }

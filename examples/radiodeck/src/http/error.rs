@@ -123,10 +123,7 @@ pub async fn error_pages(request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static(format.content_type()),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if format == Format::Html {
         view::protect(headers);
@@ -135,11 +132,7 @@ pub async fn error_pages(request: Request, next: Next) -> Response {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response.extensions_mut().insert(Complete);
-    *response.body_mut() = if with_body {
-        Body::from(content)
-    } else {
-        Body::empty()
-    };
+    *response.body_mut() = if with_body { Body::from(content) } else { Body::empty() };
     response
 }
 

@@ -31,12 +31,7 @@ impl Format {
             None => {}
         }
         let accepted = || -> Vec<&str> {
-            parts
-                .headers
-                .get_all(ACCEPT)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .collect()
+            parts.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect()
         };
         Ok(match host(parts) {
             Some(host) if starts_with(host, "www.") => Self::Html,
@@ -101,11 +96,7 @@ impl Format {
                 .max();
             let Some(exactness) = exactness else { continue };
             let quality = pieces
-                .find_map(|piece| {
-                    piece
-                        .strip_prefix("q=")
-                        .or_else(|| piece.strip_prefix("Q="))
-                })
+                .find_map(|piece| piece.strip_prefix("q=").or_else(|| piece.strip_prefix("Q=")))
                 .map_or(1_000, thousandths);
             // The most exact range speaks for the form, whatever a wildcard says.
             if best.is_none_or(|(known, exact)| (exactness, quality) > (exact, known)) {
@@ -145,16 +136,11 @@ fn thousandths(text: &str) -> u16 {
 
 /// The name the caller reached us by: of the target in HTTP/2, of the header in HTTP/1.
 pub(crate) fn host(parts: &Parts) -> Option<&str> {
-    parts
-        .uri
-        .authority()
-        .map(Authority::as_str)
-        .or_else(|| parts.headers.get(HOST)?.to_str().ok())
+    parts.uri.authority().map(Authority::as_str).or_else(|| parts.headers.get(HOST)?.to_str().ok())
 }
 
 fn starts_with(host: &str, prefix: &str) -> bool {
-    host.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    host.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 #[cfg(test)]
@@ -163,11 +149,7 @@ mod tests {
 
     fn format(uri: &str, host: &str, accept: &str) -> Format {
         let request = axum::http::Request::builder().uri(uri).header("host", host);
-        let request = if accept.is_empty() {
-            request
-        } else {
-            request.header("accept", accept)
-        };
+        let request = if accept.is_empty() { request } else { request.header("accept", accept) };
         Format::of_broken(&request.body(()).unwrap().into_parts().0)
     }
 
@@ -175,19 +157,10 @@ mod tests {
 
     #[test]
     fn the_host_decides_before_the_accept_header() {
-        assert_eq!(
-            format("/", "www.radiodeck.test", "application/json"),
-            Format::Html
-        );
-        assert_eq!(
-            format("/", "API.radiodeck.test:8080", CHROMIUM),
-            Format::Json
-        );
+        assert_eq!(format("/", "www.radiodeck.test", "application/json"), Format::Html);
+        assert_eq!(format("/", "API.radiodeck.test:8080", CHROMIUM), Format::Json);
         assert_eq!(format("/", "api.radiodeck.test", "*/*"), Format::Json);
-        assert_eq!(
-            format("/", "api.radiodeck.test", "application/xml"),
-            Format::Xml
-        );
+        assert_eq!(format("/", "api.radiodeck.test", "application/xml"), Format::Xml);
     }
 
     #[test]
@@ -196,27 +169,15 @@ mod tests {
         assert_eq!(format("/", "localhost:8080", "*/*"), Format::Json);
         assert_eq!(format("/", "localhost:8080", ""), Format::Json);
         assert_eq!(format("/", "localhost:8080", "text/*"), Format::Html);
-        assert_eq!(
-            format("/", "localhost", "text/html;q=0.2, application/json"),
-            Format::Json
-        );
-        assert_eq!(
-            format("/", "localhost", "text/html;q=0, application/xml;q=0.1"),
-            Format::Xml
-        );
-        assert_eq!(
-            format("/", "localhost", "application/json;q=0, */*"),
-            Format::Html
-        );
+        assert_eq!(format("/", "localhost", "text/html;q=0.2, application/json"), Format::Json);
+        assert_eq!(format("/", "localhost", "text/html;q=0, application/xml;q=0.1"), Format::Xml);
+        assert_eq!(format("/", "localhost", "application/json;q=0, */*"), Format::Html);
         assert_eq!(format("/", "localhost", "image/png"), Format::Json);
     }
 
     #[test]
     fn the_format_parameter_decides_before_everything() {
-        assert_eq!(
-            format("/?format=xml", "www.radiodeck.test", CHROMIUM),
-            Format::Xml
-        );
+        assert_eq!(format("/?format=xml", "www.radiodeck.test", CHROMIUM), Format::Xml);
         assert_eq!(format("/?format=yaml", "localhost", CHROMIUM), Format::Html);
     }
 }

@@ -19,10 +19,7 @@ pub(crate) struct BadParam {
 
 impl BadParam {
     pub(crate) fn new(name: &str, reason: &'static str) -> Self {
-        Self {
-            name: name.to_owned(),
-            reason,
-        }
+        Self { name: name.to_owned(), reason }
     }
 }
 
@@ -79,11 +76,7 @@ impl Params {
 
     /// What somebody looks for: trimmed, `None` when nothing is left.
     pub(crate) fn search(&self, name: &str) -> Result<Option<&str>, BadParam> {
-        let Some(text) = self
-            .one(name)?
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        else {
+        let Some(text) = self.one(name)?.map(str::trim).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         if text.chars().count() > MAX_SEARCH {
@@ -152,25 +145,16 @@ mod tests {
             ("q=%ff", "the query is not UTF-8"),
             ("%c3=1", "the query is not UTF-8"),
         ] {
-            assert_eq!(
-                Params::parse(text).unwrap_err().to_string(),
-                reason,
-                "{text}"
-            );
+            assert_eq!(Params::parse(text).unwrap_err().to_string(), reason, "{text}");
         }
         let twice = Params::parse("page=1&page=2").unwrap();
-        assert_eq!(
-            twice.one("page").unwrap_err().to_string(),
-            "page is given twice"
-        );
+        assert_eq!(twice.one("page").unwrap_err().to_string(), "page is given twice");
     }
 
     #[test]
     fn numbers_outside_their_range_are_refused() {
         let number = |text: &str| {
-            Params::parse(&format!("n={text}"))
-                .unwrap()
-                .number("n", 7, 1..=100, "is 1 to 100")
+            Params::parse(&format!("n={text}")).unwrap().number("n", 7, 1..=100, "is 1 to 100")
         };
         assert_eq!(number(""), Ok(7));
         assert_eq!(number("100"), Ok(100));

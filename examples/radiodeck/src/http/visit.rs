@@ -38,13 +38,7 @@ impl FromRequestParts<App> for Visit {
         let params = Params::parse(parts.uri.query().unwrap_or(""))?;
         let format = Format::of(parts, &params)?;
         let listener = app.identity.listener(parts).await;
-        Ok(Self {
-            app: app.clone(),
-            format,
-            params,
-            listener,
-            now: app.clock.now(),
-        })
+        Ok(Self { app: app.clone(), format, params, listener, now: app.clock.now() })
     }
 }
 
@@ -81,11 +75,7 @@ impl Visit {
                     None => None,
                 };
                 let search = self.params.one("q").ok().flatten().unwrap_or("");
-                let site = Site {
-                    listener: listener.as_ref(),
-                    search,
-                    now: self.now,
-                };
+                let site = Site { listener: listener.as_ref(), search, now: self.now };
                 let (title, main) = content.page(&site);
                 view::page(&site, &title, &main).into_string()
             }
@@ -95,16 +85,9 @@ impl Visit {
             }
         };
         let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static(self.format.content_type()),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
         headers.insert(VARY, HeaderValue::from_static("accept, cookie, x-listener"));
-        let cache = if self.listener.is_some() {
-            "private, no-store"
-        } else {
-            SHARED
-        };
+        let cache = if self.listener.is_some() { "private, no-store" } else { SHARED };
         headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
         if self.format == Format::Html {
             view::protect(&mut headers);

@@ -19,26 +19,22 @@ fn element(writer: &mut Writer<Vec<u8>>, name: &str, value: &Value) -> std::io::
     let element = writer.create_element(name);
     match value {
         Value::Null => Ok(()),
-        Value::Bool(flag) => element
-            .write_text_content(BytesText::new(&flag.to_string()))
-            .map(drop),
-        Value::Number(number) => element
-            .write_text_content(BytesText::new(&number.to_string()))
-            .map(drop),
+        Value::Bool(flag) => {
+            element.write_text_content(BytesText::new(&flag.to_string())).map(drop)
+        }
+        Value::Number(number) => {
+            element.write_text_content(BytesText::new(&number.to_string())).map(drop)
+        }
         Value::String(text) => element.write_text_content(BytesText::new(text)).map(drop),
         Value::Array(entries) => element
             .write_inner_content(|writer| {
                 let singular = singular(name);
-                entries
-                    .iter()
-                    .try_for_each(|entry| self::element(writer, &singular, entry))
+                entries.iter().try_for_each(|entry| self::element(writer, &singular, entry))
             })
             .map(drop),
         Value::Object(members) => element
             .write_inner_content(|writer| {
-                members
-                    .iter()
-                    .try_for_each(|(name, value)| self::element(writer, name, value))
+                members.iter().try_for_each(|(name, value)| self::element(writer, name, value))
             })
             .map(drop),
     }
@@ -60,17 +56,8 @@ mod tests {
             "stations": [{ "name": "A & <B>", "now": null }, { "name": "C", "now": { "on": true } }],
         });
         let xml = document("list", &value);
-        assert!(
-            xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><list>"),
-            "{xml}"
-        );
-        assert!(
-            xml.contains("<station><name>A &amp; &lt;B&gt;</name></station>"),
-            "{xml}"
-        );
-        assert!(
-            xml.contains("<station><name>C</name><now><on>true</on></now></station>"),
-            "{xml}"
-        );
+        assert!(xml.starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?><list>"), "{xml}");
+        assert!(xml.contains("<station><name>A &amp; &lt;B&gt;</name></station>"), "{xml}");
+        assert!(xml.contains("<station><name>C</name><now><on>true</on></now></station>"), "{xml}");
     }
 }

@@ -23,26 +23,14 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Error> {
     };
     let (page, per_page) = paging(&visit)?;
     let store = &visit.app.store;
-    let found = store
-        .favourites(listener, Window::page(page, per_page))
-        .await?;
+    let found = store.favourites(listener, Window::page(page, per_page)).await?;
     let ids: Vec<_> = found.items.iter().map(|station| station.id).collect();
-    let playing = if ids.is_empty() {
-        Vec::new()
-    } else {
-        store.now_playing(&ids, visit.now).await?
-    };
+    let playing =
+        if ids.is_empty() { Vec::new() } else { store.now_playing(&ids, visit.now).await? };
     let pages = u32::try_from(found.total).unwrap_or(0).div_ceil(per_page);
     let kept = ids.into_iter().collect();
     let stations = StationView::list(found.items, playing, Some(&kept));
-    visit
-        .show(&Favourites {
-            total: found.total,
-            page,
-            pages,
-            stations,
-        })
-        .await
+    visit.show(&Favourites { total: found.total, page, pages, stations }).await
 }
 
 pub(super) async fn keep(visit: Visit, Id(id): Id<StationId>) -> Result<Response, Error> {
@@ -74,10 +62,7 @@ pub(super) async fn form(
         _ => return Err(BadParam::new("keep", "is yes or no").into()),
     };
     change(&visit, listener, id, keep).await?;
-    let back = headers
-        .get(REFERER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(local_path);
+    let back = headers.get(REFERER).and_then(|value| value.to_str().ok()).and_then(local_path);
     Ok(Redirect::to(back.unwrap_or(&format!("/stations/{id}"))).into_response())
 }
 
@@ -102,23 +87,13 @@ async fn change(
 }
 
 fn state(visit: &Visit, station: StationId, favourite: bool, kept: Kept) -> Response {
-    let document = serde_json::json!(FavouriteState {
-        station,
-        favourite,
-        favourites: kept.favourites
-    });
+    let document =
+        serde_json::json!(FavouriteState { station, favourite, favourites: kept.favourites });
     let (format, body) = match visit.format {
         Format::Xml => (Format::Xml, xml::document("favourite", &document)),
         _ => (Format::Json, document.to_string()),
     };
-    (
-        [
-            (CONTENT_TYPE, format.content_type()),
-            (CACHE_CONTROL, "no-store"),
-        ],
-        body,
-    )
-        .into_response()
+    ([(CONTENT_TYPE, format.content_type()), (CACHE_CONTROL, "no-store")], body).into_response()
 }
 
 pub(super) fn read_form(body: &[u8]) -> Result<Params, Error> {
@@ -147,18 +122,10 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_to_another_site() {
-        assert_eq!(
-            local_path("http://localhost:1/stations?page=2"),
-            Some("/stations?page=2")
-        );
-        for address in [
-            "",
-            "/x",
-            "http://a",
-            "http://a//evil.test",
-            "http://a/\\evil",
-            "http://a/ b",
-        ] {
+        assert_eq!(local_path("http://localhost:1/stations?page=2"), Some("/stations?page=2"));
+        for address in
+            ["", "/x", "http://a", "http://a//evil.test", "http://a/\\evil", "http://a/ b"]
+        {
             assert_eq!(local_path(address), None, "{address}");
         }
         assert!(!is_local("//evil.test"));

@@ -26,25 +26,13 @@ pub(super) async fn asset(
 ) -> Result<Response, Error> {
     let (asset, version) = assets::find(&name).ok_or(Error::NotFound("file"))?;
     let asked = Params::parse(uri.query().unwrap_or(""))?;
-    let cache = if asked.one("v")? == Some(version) {
-        FOR_EVER
-    } else {
-        FOR_A_WHILE
-    };
-    Ok(file(&headers, asset.content_type, cache, version, || {
-        asset.content.to_owned()
-    }))
+    let cache = if asked.one("v")? == Some(version) { FOR_EVER } else { FOR_A_WHILE };
+    Ok(file(&headers, asset.content_type, cache, version, || asset.content.to_owned()))
 }
 
 pub(super) async fn icon(headers: HeaderMap) -> Result<Response, Error> {
     let (asset, version) = assets::find(assets::ICON).ok_or(Error::NotFound("file"))?;
-    Ok(file(
-        &headers,
-        asset.content_type,
-        FOR_A_WHILE,
-        version,
-        || asset.content.to_owned(),
-    ))
+    Ok(file(&headers, asset.content_type, FOR_A_WHILE, version, || asset.content.to_owned()))
 }
 
 pub(super) async fn cover(
@@ -52,24 +40,17 @@ pub(super) async fn cover(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let station: StationId = name
-        .strip_suffix(".svg")
-        .and_then(|id| id.parse().ok())
-        .ok_or(Error::NotFound("cover"))?;
+    let station: StationId =
+        name.strip_suffix(".svg").and_then(|id| id.parse().ok()).ok_or(Error::NotFound("cover"))?;
     let (version, cache) = match Params::parse(uri.query().unwrap_or(""))?.one("v")? {
         None => (1, FOR_A_WHILE),
         Some(text) => {
             let version = text.parse().ok().filter(|version| *version > 0);
-            (
-                version.ok_or(BadParam::new("v", "is a number from 1 upwards"))?,
-                FOR_EVER,
-            )
+            (version.ok_or(BadParam::new("v", "is a number from 1 upwards"))?, FOR_EVER)
         }
     };
     let tag = format!("{station}-{version}");
-    Ok(file(&headers, "image/svg+xml", cache, &tag, || {
-        cover::svg(station, version)
-    }))
+    Ok(file(&headers, "image/svg+xml", cache, &tag, || cover::svg(station, version)))
 }
 
 fn file(
@@ -81,16 +62,11 @@ fn file(
 ) -> Response {
     // Weak: compression changes the bytes and keeps the meaning.
     let tag = format!("W/\"{version}\"");
-    let known = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| {
-            value
-                .split(',')
-                .map(str::trim)
-                .any(|candidate| candidate == tag || candidate == "*")
-        });
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
+        |value| {
+            value.split(',').map(str::trim).any(|candidate| candidate == tag || candidate == "*")
+        },
+    );
     let headers = [
         (CONTENT_TYPE, content_type.to_owned()),
         (CACHE_CONTROL, cache.to_owned()),

@@ -11,18 +11,8 @@ use crate::storage::{StationQuery, Window};
 const SHOWN: u32 = 12;
 
 pub(super) async fn home(visit: Visit) -> Result<Response, Error> {
-    let found = visit
-        .app
-        .store
-        .stations(&StationQuery::all(Window::page(1, SHOWN)))
-        .await?;
+    let found = visit.app.store.stations(&StationQuery::all(Window::page(1, SHOWN))).await?;
     let total = found.total;
     let stations = dress(&visit, found.items).await?;
-    visit
-        .show(&Home {
-            total,
-            genres: Genre::all().collect(),
-            stations,
-        })
-        .await
+    visit.show(&Home { total, genres: Genre::all().collect(), stations }).await
 }

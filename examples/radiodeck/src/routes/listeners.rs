@@ -11,26 +11,13 @@ use crate::http::visit::{Id, Visit};
 use crate::model::ListenerId;
 
 pub(super) async fn detail(visit: Visit, Id(id): Id<ListenerId>) -> Result<Response, Error> {
-    let listener = visit
-        .app
-        .store
-        .listener(id)
-        .await?
-        .ok_or(Error::NotFound("listener"))?;
+    let listener = visit.app.store.listener(id).await?.ok_or(Error::NotFound("listener"))?;
     visit.show(&ListenerView::from(listener)).await
 }
 
 pub(super) async fn sign_in_page(visit: Visit) -> Result<Response, Error> {
-    let next = visit
-        .params
-        .one("next")?
-        .filter(|next| is_local(next))
-        .unwrap_or("/");
-    visit
-        .show(&SignIn {
-            next: next.to_owned(),
-        })
-        .await
+    let next = visit.params.one("next")?.filter(|next| is_local(next)).unwrap_or("/");
+    visit.show(&SignIn { next: next.to_owned() }).await
 }
 
 pub(super) async fn sign_in(visit: Visit, request: Request) -> Result<Response, Error> {
@@ -42,10 +29,7 @@ pub(super) async fn sign_in(visit: Visit, request: Request) -> Result<Response, 
     if visit.app.store.listener(listener).await?.is_none() {
         return Err(Error::UnknownListener);
     }
-    let next = form
-        .one("next")?
-        .filter(|next| is_local(next))
-        .unwrap_or("/");
+    let next = form.one("next")?.filter(|next| is_local(next)).unwrap_or("/");
     let headers = visit.app.identity.sign_in(&parts, listener).await;
     Ok((AppendHeaders(headers), Redirect::to(next)).into_response())
 }

@@ -22,10 +22,7 @@ use crate::http::error::Error;
 /// Layers belong around it, in the stage's `main.rs`; [`error_pages`](crate::error_pages) is the one
 /// that the site counts on.
 pub fn router(app: App) -> Router {
-    let name = app
-        .name
-        .as_deref()
-        .and_then(|name| HeaderValue::from_str(name).ok());
+    let name = app.name.as_deref().and_then(|name| HeaderValue::from_str(name).ok());
     let routes = Router::new()
         .route("/", get(home::home))
         .route("/stations", get(stations::list))
@@ -41,10 +38,7 @@ pub fn router(app: App) -> Router {
                 .post(favourites::form),
         )
         .route("/listeners/{id}", get(listeners::detail))
-        .route(
-            "/sign-in",
-            get(listeners::sign_in_page).post(listeners::sign_in),
-        )
+        .route("/sign-in", get(listeners::sign_in_page).post(listeners::sign_in))
         .route("/sign-out", axum::routing::post(listeners::sign_out))
         .route("/covers/{file}", get(files::cover))
         .route("/assets/{file}", get(files::asset))

@@ -32,26 +32,17 @@ pub(super) async fn list(visit: Visit) -> Result<Response, Error> {
     };
     let mut found = visit.app.store.stations(&query).await?;
     let stations = dress(&visit, std::mem::take(&mut found.items)).await?;
-    let filter = Filter {
-        search: query.search,
-        genre: query.genre,
-        by_name: query.order == Order::Name,
-    };
-    visit
-        .show(&StationList::new(page, per_page, &found, stations, filter))
-        .await
+    let filter =
+        Filter { search: query.search, genre: query.genre, by_name: query.order == Order::Name };
+    visit.show(&StationList::new(page, per_page, &found, stations, filter)).await
 }
 
 /// The page asked for and its size. At most 100 rows, so that no answer is larger than a screenful
 /// of a patient reader; at most 10,000 pages, since leaving out rows is work for the database too.
 pub(super) fn paging(visit: &Visit) -> Result<(u32, u32), BadParam> {
-    let page = visit
-        .params
-        .number("page", 1, 1..=10_000, "is a number from 1 to 10000")?;
+    let page = visit.params.number("page", 1, 1..=10_000, "is a number from 1 to 10000")?;
     let per_page =
-        visit
-            .params
-            .number("per_page", PER_PAGE, 1..=100, "is a number from 1 to 100")?;
+        visit.params.number("per_page", PER_PAGE, 1..=100, "is a number from 1 to 100")?;
     Ok((page, per_page))
 }
 
@@ -77,31 +68,20 @@ pub(super) async fn detail(visit: Visit, Id(id): Id<StationId>) -> Result<Respon
     let store = &visit.app.store;
     let station = store.station(id).await?.ok_or(Error::NotFound("station"))?;
     let tracks = store.tracks(id).await?;
-    let mut programme = schedule::coming_up(&station, &tracks, visit.now)
-        .into_iter()
-        .map(AirView::from);
+    let mut programme =
+        schedule::coming_up(&station, &tracks, visit.now).into_iter().map(AirView::from);
     let favourite = match visit.listener {
         Some(listener) => Some(store.kept(listener, &[id]).await?.contains(&id)),
         None => None,
     };
     let station = StationView::new(station, favourite, programme.next());
-    visit
-        .show(&StationDetail {
-            station,
-            next: programme.collect(),
-        })
-        .await
+    visit.show(&StationDetail { station, next: programme.collect() }).await
 }
 
 pub(super) async fn programme(visit: Visit, Id(id): Id<StationId>) -> Result<Response, Error> {
     let store = &visit.app.store;
     let station = store.station(id).await?.ok_or(Error::NotFound("station"))?;
-    let tracks = store
-        .tracks(id)
-        .await?
-        .into_iter()
-        .map(Into::into)
-        .collect();
+    let tracks = store.tracks(id).await?.into_iter().map(Into::into).collect();
     let station = StationView::new(station, None, None);
     visit.show(&Programme { station, tracks }).await
 }
@@ -113,15 +93,6 @@ pub(super) async fn on_air(visit: Visit, Id(id): Id<StationId>) -> Result<Respon
 }
 
 pub(super) async fn track(visit: Visit, Id(id): Id<TrackId>) -> Result<Response, Error> {
-    let track = visit
-        .app
-        .store
-        .track(id)
-        .await?
-        .ok_or(Error::NotFound("track"))?;
-    visit
-        .show(&TrackDetail {
-            track: track.into(),
-        })
-        .await
+    let track = visit.app.store.track(id).await?.ok_or(Error::NotFound("track"))?;
+    visit.show(&TrackDetail { track: track.into() }).await
 }

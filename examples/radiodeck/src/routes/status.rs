@@ -20,42 +20,29 @@ const READY_WITHIN: Duration = Duration::from_secs(1);
 
 /// The process runs. Says nothing about the database: a restart would not bring that back.
 pub(super) async fn healthz() -> Response {
-    (
-        [(CACHE_CONTROL, "no-store")],
-        Json(json!({ "status": "ok" })),
-    )
-        .into_response()
+    ([(CACHE_CONTROL, "no-store")], Json(json!({ "status": "ok" }))).into_response()
 }
 
 /// Requests can be answered: the database is there.
 pub(super) async fn readyz(State(app): State<App>) -> Response {
     let reason = match tokio::time::timeout(READY_WITHIN, app.store.ping()).await {
         Ok(Ok(())) => {
-            return (
-                [(CACHE_CONTROL, "no-store")],
-                Json(json!({ "status": "ready" })),
-            )
+            return ([(CACHE_CONTROL, "no-store")], Json(json!({ "status": "ready" })))
                 .into_response();
         }
         Ok(Err(error)) => error.to_string(),
         Err(_) => "the database did not answer within a second".to_owned(),
     };
     let body = Json(json!({ "status": "unavailable", "reason": reason }));
-    let mut response = (
-        StatusCode::SERVICE_UNAVAILABLE,
-        [(CACHE_CONTROL, "no-store")],
-        body,
-    )
-        .into_response();
+    let mut response =
+        (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], body).into_response();
     response.extensions_mut().insert(Complete);
     response
 }
 
 pub(super) async fn metrics() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers =
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     (headers, telemetry::metrics_text()).into_response()
 }
 

@@ -57,13 +57,7 @@ impl Seed {
     /// 120 stations and 60 listeners, for tests that look at every row.
     #[must_use]
     pub fn small() -> Self {
-        Self {
-            stations: 120,
-            min_tracks: 4,
-            max_tracks: 8,
-            listeners: 60,
-            ..Self::default()
-        }
+        Self { stations: 120, min_tracks: 4, max_tracks: 8, listeners: 60, ..Self::default() }
     }
 
     /// Makes the rows.
@@ -152,11 +146,7 @@ impl Seed {
                 let station = &mut rows.stations[index];
                 station.favourites += 1;
                 let since = joined + i64::from(random.below(100 * 86_400));
-                rows.favourites.push(Favourite {
-                    listener,
-                    station: station.id,
-                    since,
-                });
+                rows.favourites.push(Favourite { listener, station: station.id, since });
             }
         }
     }
@@ -178,9 +168,7 @@ fn station_name(id: i64) -> String {
 /// Some genres have more stations than others.
 fn genre_of(random: &mut Random) -> Genre {
     let index = random.below(16).min(random.below(16)) as usize;
-    Genre::all()
-        .nth(index)
-        .unwrap_or_else(|| unreachable!("there are 16 genres"))
+    Genre::all().nth(index).unwrap_or_else(|| unreachable!("there are 16 genres"))
 }
 
 /// A station drawn so that few have many listeners: the square of a uniform number, spread over ids.
@@ -215,9 +203,7 @@ impl Rows {
     #[must_use]
     pub fn tracks_of(&self, station: StationId) -> &[Track] {
         let from = self.tracks.partition_point(|track| track.station < station);
-        let to = self
-            .tracks
-            .partition_point(|track| track.station <= station);
+        let to = self.tracks.partition_point(|track| track.station <= station);
         &self.tracks[from..to]
     }
 
@@ -262,21 +248,14 @@ mod tests {
     fn the_same_number_gives_the_same_rows() {
         let rows = Seed::default().rows();
         assert_eq!(rows.checksum(), Seed::default().rows().checksum());
-        let other = Seed {
-            number: 2,
-            ..Seed::default()
-        }
-        .rows();
+        let other = Seed { number: 2, ..Seed::default() }.rows();
         assert_ne!(rows.checksum(), other.checksum());
     }
 
     /// If this fails, the generator has changed: databases out there hold the rows of the old one.
     #[test]
     fn the_rows_are_those_of_every_other_machine() {
-        assert_eq!(
-            format!("{:016x}", Seed::default().rows().checksum()),
-            "fe5a921245956c77"
-        );
+        assert_eq!(format!("{:016x}", Seed::default().rows().checksum()), "fe5a921245956c77");
     }
 
     #[test]
@@ -292,24 +271,13 @@ mod tests {
         let mut stations = Seed::default().rows().stations;
         stations.sort_by_key(|station| -station.favourites);
         let total: i64 = stations.iter().map(|station| station.favourites).sum();
-        let tenth: i64 = stations[..240]
-            .iter()
-            .map(|station| station.favourites)
-            .sum();
-        assert!(
-            tenth * 10 > total * 3,
-            "the top tenth holds {tenth} of {total}"
-        );
+        let tenth: i64 = stations[..240].iter().map(|station| station.favourites).sum();
+        assert!(tenth * 10 > total * 3, "the top tenth holds {tenth} of {total}");
     }
 
     #[test]
     fn a_seed_of_nothing_makes_nothing() {
-        let none = Seed {
-            stations: 0,
-            listeners: 3,
-            ..Seed::default()
-        }
-        .rows();
+        let none = Seed { stations: 0, listeners: 3, ..Seed::default() }.rows();
         assert!(none.stations.is_empty() && none.favourites.is_empty());
         assert_eq!(none.listeners.len(), 3);
     }

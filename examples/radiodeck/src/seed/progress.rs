@@ -16,11 +16,7 @@ pub struct Progress {
 impl Progress {
     pub(crate) fn start() -> Self {
         let started = Instant::now();
-        Self {
-            started,
-            next: started + PATIENCE,
-            spoke: false,
-        }
+        Self { started, next: started + PATIENCE, spoke: false }
     }
 
     /// Notes that `done` of `total` rows of a table are in.
@@ -41,11 +37,7 @@ impl Progress {
             return None;
         }
         self.next = now + Duration::from_secs(1);
-        let first = if self.spoke {
-            ""
-        } else {
-            "first start: filling the database, once\n"
-        };
+        let first = if self.spoke { "" } else { "first start: filling the database, once\n" };
         self.spoke = true;
         Some(format!("{first}  {table}: {done} of {total} rows"))
     }
@@ -63,10 +55,7 @@ mod tests {
             |millis: u64| progress.lines(start + Duration::from_millis(millis), "tracks", 7, 9);
         assert_eq!(at(1_999), None);
         let line = "  tracks: 7 of 9 rows";
-        assert_eq!(
-            at(2_000),
-            Some(format!("first start: filling the database, once\n{line}"))
-        );
+        assert_eq!(at(2_000), Some(format!("first start: filling the database, once\n{line}")));
         assert_eq!(at(2_900), None);
         assert_eq!(at(3_000).as_deref(), Some(line));
     }

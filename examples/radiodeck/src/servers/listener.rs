@@ -33,11 +33,7 @@ pub fn listen(socket: &Path) -> Result<AppListener, launch::Error> {
         launch::Error::new(format!("cannot listen on {} ({error})", socket.display()))
     })?;
     launch::say(&format!("{READY}{}", socket.display()));
-    Ok(AppListener {
-        listener,
-        path: socket.to_owned(),
-        parent: parent_id(),
-    })
+    Ok(AppListener { listener, path: socket.to_owned(), parent: parent_id() })
 }
 
 impl Listener for AppListener {

@@ -28,11 +28,7 @@ const READY: &str = "ready on ";
 /// The name of the app server behind a socket: that of the file, without its ending.
 #[must_use]
 pub fn name(socket: &Path) -> String {
-    socket
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned()
+    socket.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// What a process of a stage with several is: the balancer, unless its parent says otherwise.
@@ -48,24 +44,13 @@ impl Role {
     /// Where an app server listens; `None` for the balancer.
     #[must_use]
     pub fn app_socket(&self) -> Option<PathBuf> {
-        if self.role == "app" {
-            self.socket.clone()
-        } else {
-            None
-        }
+        if self.role == "app" { self.socket.clone() } else { None }
     }
 
     fn options(socket: &Path, database: &str) -> Vec<OsString> {
         let socket = socket.as_os_str().to_owned();
         let (role, database) = ("app".into(), database.into());
-        vec![
-            "--role".into(),
-            role,
-            "--socket".into(),
-            socket,
-            "--database".into(),
-            database,
-        ]
+        vec!["--role".into(), role, "--socket".into(), socket, "--database".into(), database]
     }
 }
 
@@ -139,30 +124,16 @@ impl AppServers {
         for number in 1..=count {
             let name = format!("app-{number}");
             let socket = sockets.path().join(format!("{name}.sock"));
-            let server = AppServer {
-                name,
-                socket,
-                pid: Arc::default(),
-            };
+            let server = AppServer { name, socket, pid: Arc::default() };
             let options = Role::options(&server.socket, database);
-            let plan = Plan {
-                executable: executable.clone(),
-                options,
-                server,
-            };
+            let plan = Plan { executable: executable.clone(), options, server };
             starting.push((plan.spawn()?, plan));
         }
-        let mut all = Self {
-            servers: Vec::new(),
-            tasks: Vec::new(),
-            stop,
-            _sockets: sockets,
-        };
+        let mut all = Self { servers: Vec::new(), tasks: Vec::new(), stop, _sockets: sockets };
         for (mut running, plan) in starting {
             running.ready(&plan.server).await?;
             all.servers.push(plan.server.clone());
-            all.tasks
-                .push(tokio::spawn(plan.keep_running(running, stopped.clone())));
+            all.tasks.push(tokio::spawn(plan.keep_running(running, stopped.clone())));
         }
         Ok(all)
     }
@@ -175,9 +146,7 @@ impl AppServers {
     /// Each of them and its process, for [`launch::on_air`].
     #[must_use]
     pub fn parts(&self) -> Vec<(String, String)> {
-        self.iter()
-            .map(|server| (server.name.clone(), format!("pid {}", server.pid())))
-            .collect()
+        self.iter().map(|server| (server.name.clone(), format!("pid {}", server.pid()))).collect()
     }
 
     /// What to try with them, for [`launch::on_air`].

@@ -47,12 +47,7 @@ impl Plan {
         let lines = child.stdout.take().map(BufReader::new);
         // Out of the child, because `Child::wait` would close it.
         let pipe = child.stdin.take();
-        Ok(Running {
-            child,
-            pipe,
-            lines,
-            since: Instant::now(),
-        })
+        Ok(Running { child, pipe, lines, since: Instant::now() })
     }
 
     /// Starts the server again whenever it ends, until `stop`.
@@ -65,10 +60,7 @@ impl Plan {
                 () = wanted(&mut stop) => return running.finish().await,
             };
             let pid = self.server.pid.swap(0, Ordering::Relaxed);
-            launch::say(&format!(
-                "{name} (pid {pid}) {}, starting it again",
-                how(ended)
-            ));
+            launch::say(&format!("{name} (pid {pid}) {}, starting it again", how(ended)));
             if running.since.elapsed() >= PROVEN {
                 backoff = FIRST_BACKOFF;
             }
@@ -147,14 +139,10 @@ impl Running {
             }
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => {
-                return Err(launch::Error::new(format!(
-                    "{name} was not ready within 30 s"
-                )));
+                return Err(launch::Error::new(format!("{name} was not ready within 30 s")));
             }
         }
-        server
-            .pid
-            .store(self.child.id().unwrap_or(0), Ordering::Relaxed);
+        server.pid.store(self.child.id().unwrap_or(0), Ordering::Relaxed);
         // Somebody has to read on, or a talkative server would wait for its own output.
         tokio::spawn(async move { tokio::io::copy(&mut lines, &mut tokio::io::sink()).await });
         Ok(())
@@ -164,10 +152,7 @@ impl Running {
     async fn finish(mut self) {
         drop(self.pipe.take());
         let patience = DRAIN_LIMIT + Duration::from_secs(1);
-        if tokio::time::timeout(patience, self.child.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             let _gone = self.child.kill().await;
         }
     }

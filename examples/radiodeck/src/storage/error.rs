@@ -29,11 +29,7 @@ impl StoreError {
         operation: &'static str,
         source: impl Into<Source>,
     ) -> Self {
-        Self {
-            kind,
-            operation,
-            source: Some(source.into()),
-        }
+        Self { kind, operation, source: Some(source.into()) }
     }
 
     /// The same, with the place of the database in front of the cause.
@@ -44,20 +40,13 @@ impl StoreError {
             line.push_str(&format!(": {error}"));
             cause = error.source();
         }
-        Self {
-            source: Some(line.into()),
-            ..self
-        }
+        Self { source: Some(line.into()), ..self }
     }
 
     /// An error for a store of the caller's own, or for a test.
     #[must_use]
     pub fn of(kind: StoreErrorKind, operation: &'static str) -> Self {
-        Self {
-            kind,
-            operation,
-            source: None,
-        }
+        Self { kind, operation, source: None }
     }
 
     /// What went wrong.

@@ -13,10 +13,7 @@ impl Window {
     /// The rows of a page, counted from 1.
     #[must_use]
     pub fn page(page: u32, per_page: u32) -> Self {
-        Self {
-            limit: per_page,
-            offset: page.saturating_sub(1).saturating_mul(per_page),
-        }
+        Self { limit: per_page, offset: page.saturating_sub(1).saturating_mul(per_page) }
     }
 }
 
@@ -47,12 +44,7 @@ impl StationQuery {
     /// All stations, most kept first.
     #[must_use]
     pub fn all(window: Window) -> Self {
-        Self {
-            search: None,
-            genre: None,
-            order: Order::default(),
-            window,
-        }
+        Self { search: None, genre: None, order: Order::default(), window }
     }
 
     /// The search as a LIKE pattern with `\` as its escape character.
@@ -89,13 +81,7 @@ mod tests {
 
     #[test]
     fn a_page_far_behind_the_end_does_not_overflow() {
-        assert_eq!(
-            Window::page(u32::MAX, 100),
-            Window {
-                limit: 100,
-                offset: u32::MAX
-            }
-        );
+        assert_eq!(Window::page(u32::MAX, 100), Window { limit: 100, offset: u32::MAX });
         assert_eq!(Window::page(0, 100).offset, 0);
     }
 }

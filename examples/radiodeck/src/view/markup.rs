@@ -131,10 +131,7 @@ mod tests {
     #[test]
     fn markup_inside_markup_is_not_escaped_again() {
         let inner = html!("<b>" ("&") "</b>");
-        assert_eq!(
-            html!("<p>" (inner) "</p>").into_string(),
-            "<p><b>&amp;</b></p>"
-        );
+        assert_eq!(html!("<p>" (inner) "</p>").into_string(), "<p><b>&amp;</b></p>");
     }
 
     proptest! {

@@ -49,35 +49,19 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
         (account)
         "</div></header>"
     );
-    document(
-        title,
-        &html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer())),
-    )
+    document(title, &html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer())))
 }
 
 /// A page that says no. It asks the database for nothing, as the database may be the reason.
 pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
     let (title, advice) = match status.as_u16() {
-        404 => (
-            "Nothing but static",
-            "The page moved or never was. The dial is still there.",
-        ),
-        401 => (
-            "Who is listening?",
-            "This page belongs to a listener. Sign in and come back.",
-        ),
-        400..500 => (
-            "That did not come through",
-            "Check the address and try again.",
-        ),
-        503 | 504 => (
-            "Lost the signal",
-            "This is on our side and usually passes. Try again in a moment.",
-        ),
-        _ => (
-            "Something broke",
-            "This is on our side. We have a note of it.",
-        ),
+        404 => ("Nothing but static", "The page moved or never was. The dial is still there."),
+        401 => ("Who is listening?", "This page belongs to a listener. Sign in and come back."),
+        400..500 => ("That did not come through", "Check the address and try again."),
+        503 | 504 => {
+            ("Lost the signal", "This is on our side and usually passes. Try again in a moment.")
+        }
+        _ => ("Something broke", "This is on our side. We have a note of it."),
     };
     let action = if status == StatusCode::UNAUTHORIZED {
         html!("<a class=\"button\" href=\"/sign-in\">Sign in</a>")
@@ -123,8 +107,5 @@ fn footer() -> Markup {
 }
 
 fn initials(name: &str) -> String {
-    name.split(' ')
-        .filter_map(|word| word.chars().next())
-        .take(2)
-        .collect()
+    name.split(' ').filter_map(|word| word.chars().next()).take(2).collect()
 }

@@ -82,10 +82,8 @@ impl Show for StationDetail {
                 "<p class=\"fine\">" (clock(air.started)) " to " (clock(air.ends)) "</p></div>"
             )
         });
-        let silence = station
-            .now
-            .is_none()
-            .then(|| html!("<p class=\"onair\">Off air right now.</p>"));
+        let silence =
+            station.now.is_none().then(|| html!("<p class=\"onair\">Off air right now.</p>"));
         let main = html!(
             "<section class=\"station\">" (picture(station, 400)) "<div>\
              <p class=\"place\"><a href=\"/stations?genre=" (station.genre.slug()) "\">"
@@ -216,9 +214,7 @@ fn genres(chosen: Option<Genre>, search: Option<&str>, by_name: bool) -> Markup 
         let current = (genre == chosen).then(|| html!(" aria-current=\"true\""));
         html!("<a href=\"" (address) "\"" (current) ">" (text) "</a>")
     };
-    let chips: Vec<_> = Genre::all()
-        .map(|genre| chip(Some(genre), genre.name()))
-        .collect();
+    let chips: Vec<_> = Genre::all().map(|genre| chip(Some(genre), genre.name())).collect();
     let all = chosen.map(|_| chip(None, "All"));
     html!("<nav class=\"chips\" aria-label=\"Genres\">" (all) (chips) "</nav>")
 }

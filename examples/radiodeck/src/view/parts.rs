@@ -33,11 +33,7 @@ pub(super) fn clock(at: i64) -> Markup {
 }
 
 pub(super) fn count(number: i64, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        thousands(number),
-        if number == 1 { one } else { many }
-    )
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
 pub(super) fn picture(station: &StationView, size: u32) -> Markup {
@@ -58,11 +54,8 @@ pub(super) fn progress(air: &AirView, now: i64) -> Markup {
 /// The heart: a form that works without scripts; the script sends the same without leaving the page.
 pub(super) fn heart(station: &StationView) -> Markup {
     let keeps = station.favourite == Some(true);
-    let (value, label) = if keeps {
-        ("no", "Remove from favourites")
-    } else {
-        ("yes", "Add to favourites")
-    };
+    let (value, label) =
+        if keeps { ("no", "Remove from favourites") } else { ("yes", "Add to favourites") };
     html!(
         "<form class=\"heart\" method=\"post\" action=\"/favourites/" (station.id.get())
         "\"><button name=\"keep\" value=\"" (value) "\" aria-pressed=\""
@@ -180,18 +173,11 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (2_400, "2,400"),
-            (-1_234_567, "-1,234,567"),
-        ] {
+        for (number, text) in [(0, "0"), (999, "999"), (2_400, "2,400"), (-1_234_567, "-1,234,567")]
+        {
             assert_eq!(thousands(number), text);
         }
         assert_eq!(length(205), "3:25");
-        assert_eq!(
-            clock(-60).into_string(),
-            "<time data-at=\"-60\">23:59 UTC</time>"
-        );
+        assert_eq!(clock(-60).into_string(), "<time data-at=\"-60\">23:59 UTC</time>");
     }
 }

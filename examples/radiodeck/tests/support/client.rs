@@ -27,10 +27,7 @@ impl Stage {
             .args(options)
             .spawn()
             .unwrap();
-        let line = process
-            .wait_for_line("listening on http://", PATIENCE)
-            .await
-            .unwrap();
+        let line = process.wait_for_line("listening on http://", PATIENCE).await.unwrap();
         let address = line.trim_start_matches("listening on http://").to_owned();
         Self { process, address }
     }
@@ -54,9 +51,7 @@ impl Stage {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, answer)
-            .await
-            .expect("the answer never came")
+        tokio::time::timeout(PATIENCE, answer).await.expect("the answer never came")
     }
 
     /// Walks the addresses that every stage has.
@@ -78,28 +73,18 @@ impl Stage {
         ] {
             let answer = self.get(path).await;
             assert_eq!(answer.status, 200, "{path}: {}", answer.text);
-            assert!(
-                answer.text.contains(part),
-                "{path} has {part:?}: {}",
-                answer.text
-            );
+            assert!(answer.text.contains(part), "{path} has {part:?}: {}", answer.text);
             assert!(answer.header("x-request-id").is_some(), "{path} has an id");
         }
         let answer = self.ask("PUT", "/favourites/7", "x-listener: 1\r\n").await;
-        assert!(
-            answer.text.contains("\"favourite\":true"),
-            "{}",
-            answer.text
-        );
+        assert!(answer.text.contains("\"favourite\":true"), "{}", answer.text);
         let answer = self.ask("GET", "/favourites", "x-listener: 1\r\n").await;
         assert!(answer.text.contains("\"id\":7,"), "{}", answer.text);
         let cross = "x-listener: 1\r\norigin: https://evil.test\r\nsec-fetch-site: cross-site\r\n";
         let answer = self.ask("DELETE", "/favourites/7", cross).await;
         assert_eq!(answer.status, 403, "{}", answer.text);
         assert!(answer.text.contains("another site"), "{}", answer.text);
-        let packed = self
-            .ask("GET", "/assets/site.css", "accept-encoding: gzip\r\n")
-            .await;
+        let packed = self.ask("GET", "/assets/site.css", "accept-encoding: gzip\r\n").await;
         assert_eq!(packed.header("content-encoding"), Some("gzip"));
         assert_eq!(self.get("/nothing").await.status, 404);
         let large = "content-length: 99999\r\n";
@@ -119,31 +104,21 @@ impl Stage {
         assert_eq!(line, go_on);
         self.process.terminate();
         let closed = async { while TcpStream::connect(&self.address).await.is_ok() {} };
-        tokio::time::timeout(PATIENCE, closed)
-            .await
-            .expect("it stops listening");
+        tokio::time::timeout(PATIENCE, closed).await.expect("it stops listening");
         stream.write_all(b"listener=7").await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
         assert!(answer.contains("set-cookie: listener=7;"), "{answer}");
         let status = self.process.wait(PATIENCE).await.unwrap();
-        assert!(
-            status.success(),
-            "{status}: {}",
-            self.process.log().tail("stage")
-        );
+        assert!(status.success(), "{status}: {}", self.process.log().tail("stage"));
     }
 
     /// Sends SIGTERM and expects a clean end.
     pub async fn stop(&self) {
         self.process.terminate();
         let status = self.process.wait(PATIENCE).await.unwrap();
-        assert!(
-            status.success(),
-            "{status}: {}",
-            self.process.log().tail("stage")
-        );
+        assert!(status.success(), "{status}: {}", self.process.log().tail("stage"));
     }
 }
 
@@ -166,15 +141,9 @@ impl Answer {
 
     /// The number of a JSON member, found by its name.
     pub fn number(&self, name: &str) -> u32 {
-        let rest = self
-            .text
-            .split(&format!("\"{name}\":"))
-            .nth(1)
-            .unwrap_or_default();
+        let rest = self.text.split(&format!("\"{name}\":")).nth(1).unwrap_or_default();
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        digits
-            .parse()
-            .unwrap_or_else(|_| panic!("no number {name} in {}", self.text))
+        digits.parse().unwrap_or_else(|_| panic!("no number {name} in {}", self.text))
     }
 }
 
@@ -213,10 +182,7 @@ async fn exchange(
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let status = text
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok());
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::other(format!("no answer: {text:?}")))?;
     Ok(Answer { status, text })
 }
@@ -225,10 +191,7 @@ async fn exchange(
 pub fn refused(executable: &str, options: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(executable).args(options).output().unwrap();
     assert!(output.stdout.is_empty(), "nothing on stdout");
-    (
-        output.status.code(),
-        String::from_utf8(output.stderr).unwrap(),
-    )
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Options that make no sense are one line on stderr and exit code 2; an address in use names itself
@@ -243,28 +206,19 @@ pub async fn refuses_bad_options(executable: &str, needed: &[&str]) {
     ] {
         let (code, said) = refused(executable, options);
         assert_eq!(code, Some(2), "{options:?}: {said}");
-        assert!(
-            said.starts_with("error: ") && said.lines().count() == 1,
-            "{options:?}: {said}"
-        );
+        assert!(said.starts_with("error: ") && said.lines().count() == 1, "{options:?}: {said}");
     }
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, said) = refused(executable, &[&["--listen", &address], needed].concat());
     assert_eq!(code, Some(1), "{said}");
-    assert!(
-        said.contains(&address) && said.contains("--listen"),
-        "{said}"
-    );
+    assert!(said.contains(&address) && said.contains("--listen"), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 
     let help = Command::new(executable).arg("--help").output().unwrap();
     assert!(help.status.success());
     let help = String::from_utf8(help.stdout).unwrap();
-    assert!(
-        help.contains("--listen <ADDR>") && !help.contains("--role"),
-        "{help}"
-    );
+    assert!(help.contains("--listen <ADDR>") && !help.contains("--role"), "{help}");
 }
 
 /// The children of a process.
@@ -274,10 +228,6 @@ pub fn children(pid: u32) -> Vec<u32> {
         .into_iter()
         .flatten()
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("children")).ok())
-        .flat_map(|line| {
-            line.split(' ')
-                .filter_map(|pid| pid.parse().ok())
-                .collect::<Vec<_>>()
-        })
+        .flat_map(|line| line.split(' ').filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
 }

@@ -39,9 +39,7 @@ pub struct Answer {
 impl Site {
     pub async fn store() -> (Arc<dyn Store>, TempDir) {
         let directory = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&directory.path().join("db"), 2)
-            .await
-            .unwrap();
+        let store = SqliteStore::open(&directory.path().join("db"), 2).await.unwrap();
         store.fill(&Seed::small()).await.unwrap();
         (Arc::new(store), directory)
     }
@@ -51,12 +49,7 @@ impl Site {
         let (clock, hand) = Clock::manual(NOW);
         let app = App::shared(store).clock(clock);
         let router = radiodeck::router(app.clone()).layer(from_fn(radiodeck::error_pages));
-        Self {
-            router,
-            app,
-            clock: hand,
-            _directory: directory,
-        }
+        Self { router, app, clock: hand, _directory: directory }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -65,13 +58,7 @@ impl Site {
 
     /// Asks as a browser does.
     pub async fn browse(&self, path: &str) -> Answer {
-        self.ask(
-            "GET",
-            path,
-            &[("accept", "text/html,application/xml;q=0.9,*/*;q=0.8")],
-            "",
-        )
-        .await
+        self.ask("GET", path, &[("accept", "text/html,application/xml;q=0.9,*/*;q=0.8")], "").await
     }
 
     pub async fn ask(
@@ -111,18 +98,11 @@ pub async fn ask(
 
 impl Answer {
     pub fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     pub fn json(&self) -> serde_json::Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/json",
-            "{}",
-            self.body
-        );
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.body);
         serde_json::from_str(&self.body).unwrap()
     }
 
@@ -130,15 +110,9 @@ impl Answer {
     pub fn cost(&self) -> (u32, u32) {
         let timing = self.header("server-timing");
         let number = |name: &str| {
-            let text = timing
-                .split(name)
-                .nth(1)
-                .unwrap_or_else(|| panic!("no {name} in {timing:?}"));
-            text.chars()
-                .take_while(char::is_ascii_digit)
-                .collect::<String>()
-                .parse()
-                .unwrap()
+            let text =
+                timing.split(name).nth(1).unwrap_or_else(|| panic!("no {name} in {timing:?}"));
+            text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
         };
         (number("queries="), number("round-trips="))
     }

@@ -31,24 +31,15 @@ enum Carried<B> {
 impl<B> UpstreamBody<B> {
     /// A body that needs nothing but to be read.
     pub(super) fn detached(incoming: Incoming) -> Self {
-        Self {
-            incoming,
-            connection: Carried::Nothing,
-        }
+        Self { incoming, connection: Carried::Nothing }
     }
 
     pub(super) fn h1(incoming: Incoming, connection: Box<H1<B>>, pool: Arc<Pool<B>>) -> Self {
-        Self {
-            incoming,
-            connection: Carried::H1(connection, pool),
-        }
+        Self { incoming, connection: Carried::H1(connection, pool) }
     }
 
     pub(super) fn h2(incoming: Incoming, stream: StreamGuard) -> Self {
-        Self {
-            incoming,
-            connection: Carried::H2 { _stream: stream },
-        }
+        Self { incoming, connection: Carried::H2 { _stream: stream } }
     }
 }
 
@@ -97,8 +88,6 @@ where
 
 impl<B> fmt::Debug for UpstreamBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamBody")
-            .field("incoming", &self.incoming)
-            .finish_non_exhaustive()
+        f.debug_struct("UpstreamBody").field("incoming", &self.incoming).finish_non_exhaustive()
     }
 }

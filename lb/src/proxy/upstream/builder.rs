@@ -134,23 +134,14 @@ impl<C> UpstreamBuilder<C> {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let bad = || UpstreamBuildError {
-            address: self.address.clone(),
-        };
+        let bad = || UpstreamBuildError { address: self.address.clone() };
         let authority: Authority = self.address.parse().map_err(|_| bad())?;
         let port_is_number = authority.port().is_none() || authority.port_u16().is_some();
         if authority.host().is_empty() || self.address.contains('@') || !port_is_number {
             return Err(bad());
         }
-        let scheme = if self.secure {
-            Scheme::HTTPS
-        } else {
-            Scheme::HTTP
-        };
-        let uri = Uri::builder()
-            .scheme(scheme)
-            .authority(authority)
-            .path_and_query("/");
+        let scheme = if self.secure { Scheme::HTTPS } else { Scheme::HTTP };
+        let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/");
         let uri = uri.build().map_err(|_| bad())?;
         let config = Config {
             uri,
@@ -170,11 +161,7 @@ pub struct UpstreamBuildError {
 
 impl fmt::Display for UpstreamBuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not an address such as 127.0.0.1:8080",
-            self.address
-        )
+        write!(f, "{:?} is not an address such as 127.0.0.1:8080", self.address)
     }
 }
 

@@ -29,9 +29,7 @@ where
 
     async fn connect(&self, uri: Uri) -> Result<Self::Io, BoxError> {
         let mut service = self.clone();
-        std::future::poll_fn(|cx| service.poll_ready(cx))
-            .await
-            .map_err(Into::into)?;
+        std::future::poll_fn(|cx| service.poll_ready(cx)).await.map_err(Into::into)?;
         service.call(uri).await.map_err(Into::into)
     }
 }
@@ -65,9 +63,7 @@ mod unix {
         /// Connects to the socket at this path.
         #[must_use]
         pub fn new(path: impl AsRef<Path>) -> Self {
-            Self {
-                path: path.as_ref().into(),
-            }
+            Self { path: path.as_ref().into() }
         }
     }
 

@@ -60,32 +60,17 @@ impl<B> UpstreamError<B> {
         request: Request<B>,
         source: impl Into<Option<BoxError>>,
     ) -> Self {
-        Self {
-            phase,
-            sent: Sent::No,
-            request: Some(Box::new(request)),
-            source: source.into(),
-        }
+        Self { phase, sent: Sent::No, request: Some(Box::new(request)), source: source.into() }
     }
 
     /// No connection, and no request either.
     pub(crate) fn not_connected(phase: Phase, source: impl Into<Option<BoxError>>) -> Self {
-        Self {
-            phase,
-            sent: Sent::No,
-            request: None,
-            source: source.into(),
-        }
+        Self { phase, sent: Sent::No, request: None, source: source.into() }
     }
 
     /// The request was handed to the connection; it may have arrived.
     pub(crate) fn maybe_sent(phase: Phase, source: impl Into<Option<BoxError>>) -> Self {
-        Self {
-            phase,
-            sent: Sent::Maybe,
-            request: None,
-            source: source.into(),
-        }
+        Self { phase, sent: Sent::Maybe, request: None, source: source.into() }
     }
 
     /// The step at which the exchange failed.
@@ -125,8 +110,6 @@ impl<B> fmt::Display for UpstreamError<B> {
 
 impl<B> StdError for UpstreamError<B> {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source
-            .as_ref()
-            .map(|source| &**source as &(dyn StdError + 'static))
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
     }
 }

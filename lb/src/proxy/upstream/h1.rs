@@ -61,10 +61,7 @@ where
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let (sender, connection) = Builder::new()
-            .max_buf_size(MAX_BUFFER)
-            .handshake(io)
-            .await?;
+        let (sender, connection) = Builder::new().max_buf_size(MAX_BUFFER).handshake(io).await?;
         Ok(Box::new(Self {
             sender,
             driver: Some(Box::pin(connection.with_upgrades())),
@@ -200,10 +197,7 @@ pub(super) fn is_last(part: &Frame<Bytes>, incoming: &Incoming) -> bool {
 
 fn drive(driver: &mut Option<Driver>, relay: &Relay) {
     if let Some(running) = driver
-        && running
-            .as_mut()
-            .poll(&mut Context::from_waker(relay.waker()))
-            .is_ready()
+        && running.as_mut().poll(&mut Context::from_waker(relay.waker())).is_ready()
     {
         // Its error, if any, has gone to the exchange or the body already.
         *driver = None;
@@ -250,10 +244,7 @@ pub(super) fn frame<B: Body>(request: &mut Request<B>) {
     } else {
         headers.remove(header::CONTENT_LENGTH);
         // Said explicitly, because hyper would drop the chunked body of a GET without it.
-        headers.insert(
-            header::TRANSFER_ENCODING,
-            HeaderValue::from_static("chunked"),
-        );
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 
@@ -266,9 +257,7 @@ mod tests {
     fn framed(body: ProxyBody, fields: &[(&'static str, &'static str)]) -> http::HeaderMap {
         let mut request = Request::new(body);
         for (name, value) in fields {
-            request
-                .headers_mut()
-                .append(*name, HeaderValue::from_static(value));
+            request.headers_mut().append(*name, HeaderValue::from_static(value));
         }
         frame(&mut request);
         request.headers().clone()
@@ -277,18 +266,12 @@ mod tests {
     #[test]
     fn the_body_decides_the_framing_whatever_the_head_said() {
         let five = || ProxyBody::new(Full::new(Bytes::from_static(b"12345")));
-        let headers = framed(
-            five(),
-            &[("content-length", "9"), ("transfer-encoding", "chunked")],
-        );
+        let headers = framed(five(), &[("content-length", "9"), ("transfer-encoding", "chunked")]);
         assert_eq!(headers["content-length"], "5");
         assert!(!headers.contains_key("transfer-encoding"));
 
         let endless = futures_util::stream::pending::<Result<Frame<Bytes>, BoxError>>();
-        let headers = framed(
-            ProxyBody::new(StreamBody::new(endless)),
-            &[("content-length", "9")],
-        );
+        let headers = framed(ProxyBody::new(StreamBody::new(endless)), &[("content-length", "9")]);
         assert_eq!(headers["transfer-encoding"], "chunked");
         assert!(!headers.contains_key("content-length"));
 

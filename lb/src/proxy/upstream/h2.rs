@@ -56,10 +56,7 @@ where
     B::Error: Into<BoxError>,
 {
     pub(super) fn new() -> Self {
-        Self {
-            open: Mutex::new(Vec::new()),
-            opening: tokio::sync::Mutex::new(()),
-        }
+        Self { open: Mutex::new(Vec::new()), opening: tokio::sync::Mutex::new(()) }
     }
 
     pub(super) async fn exchange<C: Connect>(
@@ -120,10 +117,7 @@ where
             connection.streams.load(Ordering::Relaxed) < STREAMS_PER_CONNECTION
         })?;
         connection.streams.fetch_add(1, Ordering::Relaxed);
-        Some((
-            connection.sender.clone(),
-            StreamGuard(Arc::clone(&connection.streams)),
-        ))
+        Some((connection.sender.clone(), StreamGuard(Arc::clone(&connection.streams))))
     }
 
     async fn open<C: Connect>(
@@ -147,11 +141,7 @@ where
         tokio::spawn(driver);
         let streams = Arc::new(AtomicUsize::new(1));
         let guard = StreamGuard(Arc::clone(&streams));
-        let connection = Connection {
-            sender: sender.clone(),
-            streams,
-            born: Instant::now(),
-        };
+        let connection = Connection { sender: sender.clone(), streams, born: Instant::now() };
         self.lock().push(Arc::new(connection));
         Ok((sender, guard))
     }

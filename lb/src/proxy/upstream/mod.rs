@@ -152,14 +152,8 @@ where
             Protocol::Http1 => Connections::H1(Pool::new(config.limits)),
             Protocol::Http2 => Connections::H2(H2::new()),
         };
-        let shared = Shared {
-            connector,
-            config,
-            protocol,
-        };
-        Self {
-            shared: Arc::new(shared),
-        }
+        let shared = Shared { connector, config, protocol };
+        Self { shared: Arc::new(shared) }
     }
 
     /// How many HTTP/1 connections wait for a request now.
@@ -198,9 +192,7 @@ where
         match &self.protocol {
             Connections::H1(pool) => self.exchange_h1(pool, request).await,
             Connections::H2(connections) => {
-                let exchanged = connections
-                    .exchange(&self.connector, &self.config, request)
-                    .await;
+                let exchanged = connections.exchange(&self.connector, &self.config, request).await;
                 exchanged.map(|(response, stream)| {
                     response.map(|incoming| UpstreamBody::h2(incoming, stream))
                 })
@@ -228,9 +220,7 @@ where
                 },
             };
             let sending = request.map(SendBody::new);
-            let answered = connection
-                .exchange(sending, self.config.head_timeout, now)
-                .await;
+            let answered = connection.exchange(sending, self.config.head_timeout, now).await;
             return Ok(match answered {
                 Ok(Answer::Idle(response, connection)) => {
                     pool.checkin(connection);
@@ -287,25 +277,19 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        UpstreamFuture {
-            inner: Box::pin(Arc::clone(&self.shared).exchange(request)),
-        }
+        UpstreamFuture { inner: Box::pin(Arc::clone(&self.shared).exchange(request)) }
     }
 }
 
 impl<C, B> Clone for Upstream<C, B> {
     fn clone(&self) -> Self {
-        Self {
-            shared: Arc::clone(&self.shared),
-        }
+        Self { shared: Arc::clone(&self.shared) }
     }
 }
 
 impl<C, B> fmt::Debug for Upstream<C, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upstream")
-            .field("uri", &self.shared.config.uri)
-            .finish_non_exhaustive()
+        f.debug_struct("Upstream").field("uri", &self.shared.config.uri).finish_non_exhaustive()
     }
 }
 

@@ -35,14 +35,8 @@ where
     B::Error: Into<BoxError>,
 {
     pub(super) fn new(limits: Limits) -> Arc<Self> {
-        let idle = Idle {
-            connections: Vec::new(),
-            sweeping: false,
-        };
-        Arc::new(Self {
-            limits,
-            idle: Mutex::new(idle),
-        })
+        let idle = Idle { connections: Vec::new(), sweeping: false };
+        Arc::new(Self { limits, idle: Mutex::new(idle) })
     }
 
     /// The most recently used connection that is neither too old nor idle for too long. Whether
@@ -61,10 +55,7 @@ where
             return None;
         }
         // Too old in years but not idle: those below it may be younger.
-        let index = idle
-            .connections
-            .iter()
-            .rposition(|other| self.is_fresh(other, now));
+        let index = idle.connections.iter().rposition(|other| self.is_fresh(other, now));
         let found = index.map(|index| idle.connections.remove(index));
         drop(idle);
         drop(connection);

@@ -54,20 +54,12 @@ impl Relay {
             signalled: AtomicBool::new(false),
             user: Mutex::new(None),
         });
-        Self {
-            waker: Waker::from(Arc::clone(&shared)),
-            shared,
-            user: None,
-        }
+        Self { waker: Waker::from(Arc::clone(&shared)), shared, user: None }
     }
 
     /// Begins a poll by this task. To be followed by [`leave`](Self::leave).
     pub(super) fn enter(&mut self, cx: &Context<'_>) {
-        if !self
-            .user
-            .as_ref()
-            .is_some_and(|user| user.will_wake(cx.waker()))
-        {
+        if !self.user.as_ref().is_some_and(|user| user.will_wake(cx.waker())) {
             self.user = Some(cx.waker().clone());
             self.store(Some(cx.waker().clone()));
         }
@@ -103,11 +95,7 @@ impl Relay {
 
     fn store(&self, user: Option<Waker>) {
         let old = {
-            let mut stored = self
-                .shared
-                .user
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut stored = self.shared.user.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *stored, user)
         };
         // Dropping the last reference to a task runs its destructors: not under the lock.

@@ -33,8 +33,7 @@ impl Progress {
         let frames = self.frames.load(Ordering::Relaxed);
         // Wraps below the mark of the end: only change matters.
         let next = (frames & !ENDED).wrapping_add(1) & !ENDED;
-        self.frames
-            .store(next | (frames & ENDED), Ordering::Release);
+        self.frames.store(next | (frames & ENDED), Ordering::Release);
     }
 
     fn end(&self) {

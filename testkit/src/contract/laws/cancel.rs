@@ -16,10 +16,7 @@ const POINTS: usize = 3;
 pub(super) async fn polls(kit: &Kit, world: &World, found: &mut Findings<'_>) {
     let service = (world.wrap)();
     for outcome in [Outcome::Respond, Outcome::Fail("on purpose".into())] {
-        world.probe.plan(Plan {
-            latency: Latency::Polls(POINTS),
-            outcome,
-        });
+        world.probe.plan(Plan { latency: Latency::Polls(POINTS), outcome });
         for polls in 0..BUSY {
             let mut flight = Flight::oneshot(&service, polls);
             let mut ended = false;
@@ -33,9 +30,7 @@ pub(super) async fn polls(kit: &Kit, world: &World, found: &mut Findings<'_>) {
             let stage = flight.describe();
             drop(flight);
             if let Err(left) = quiet(world).await {
-                found.add(format!(
-                    "a future dropped after {polls} poll(s) ({stage}): {left}"
-                ));
+                found.add(format!("a future dropped after {polls} poll(s) ({stage}): {left}"));
                 return;
             }
             if ended {
@@ -43,13 +38,7 @@ pub(super) async fn polls(kit: &Kit, world: &World, found: &mut Findings<'_>) {
             }
         }
     }
-    still_serves(
-        kit,
-        world,
-        found,
-        "after futures were dropped at every await point",
-    )
-    .await;
+    still_serves(kit, world, found, "after futures were dropped at every await point").await;
 }
 
 /// A waiter that is dropped, before or after its turn came, takes nobody's place.
@@ -57,14 +46,9 @@ pub(super) async fn waiters(kit: &Kit, world: &World, found: &mut Findings<'_>) 
     let Some(capacity) = kit.capacity else { return };
     let mut holders = occupy(world, 0, capacity).await;
     let service = (world.wrap)();
-    let mut waiters: Vec<_> = (0..3)
-        .map(|n| Flight::oneshot(&service, capacity + n))
-        .collect();
+    let mut waiters: Vec<_> = (0..3).map(|n| Flight::oneshot(&service, capacity + n)).collect();
     drive(&mut waiters).await;
-    if waiters
-        .iter()
-        .all(|waiter| waiter.failure().is_some() || waiter.reply().is_some())
-    {
+    if waiters.iter().all(|waiter| waiter.failure().is_some() || waiter.reply().is_some()) {
         return; // It refuses at once: nobody waits.
     }
     drop(waiters.pop());
@@ -94,10 +78,7 @@ pub(super) async fn waiters(kit: &Kit, world: &World, found: &mut Findings<'_>) 
 
 /// An unwinding inner service is a dropped future too.
 pub(super) async fn unwinding(kit: &Kit, world: &World, found: &mut Findings<'_>) {
-    world.probe.script([Plan {
-        latency: Latency::Polls(1),
-        outcome: Outcome::Panic,
-    }]);
+    world.probe.script([Plan { latency: Latency::Polls(1), outcome: Outcome::Panic }]);
     let mut flight = Flight::oneshot(&(world.wrap)(), 0);
     for _ in 0..4 {
         if !matches!(caught(|| flight.poll()), Ok(Poll::Pending)) {
@@ -106,9 +87,7 @@ pub(super) async fn unwinding(kit: &Kit, world: &World, found: &mut Findings<'_>
         settle().await;
     }
     if let Err(message) = caught(|| drop(flight)) {
-        found.add(format!(
-            "dropping the future of a panicked call panics again: {message}"
-        ));
+        found.add(format!("dropping the future of a panicked call panics again: {message}"));
     }
     if let Err(left) = quiet(world).await {
         found.add(format!("the inner service panicked: {left}"));

@@ -41,10 +41,7 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
     let ended = waiter.finish(true, FOREVER).await;
     let waited = tokio::time::Instant::now().saturating_duration_since(began);
     if !ended {
-        found.add(format!(
-            "{what}, and a request waits for ever ({})",
-            waiter.describe()
-        ));
+        found.add(format!("{what}, and a request waits for ever ({})", waiter.describe()));
         return;
     }
     if let Some(deadline) = kit.deadline {
@@ -56,19 +53,11 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
         });
     }
     let refused = waiter.failure().is_some()
-        || waiter
-            .reply()
-            .is_some_and(crate::contract::kit::Reply::is_refusal);
+        || waiter.reply().is_some_and(crate::contract::kit::Reply::is_refusal);
     found.expect(refused, || {
-        format!(
-            "{what}, and a request {} without having reached it",
-            waiter.describe()
-        )
+        format!("{what}, and a request {} without having reached it", waiter.describe())
     });
-    let mut typed = Findings {
-        law: Law::Errors,
-        violations: found.violations,
-    };
+    let mut typed = Findings { law: Law::Errors, violations: found.violations };
     own_refusal(kit, &waiter, what, &mut typed);
     drop(holders);
 }

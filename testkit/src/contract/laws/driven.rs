@@ -61,17 +61,11 @@ pub(super) async fn calls(world: &World, found: &mut Findings<'_>) {
             return;
         }
     }
-    found.add(format!(
-        "the inner service answered, and {BUSY} polls did not finish the request"
-    ));
+    found.add(format!("the inner service answered, and {BUSY} polls did not finish the request"));
 }
 
 pub(super) async fn ready(kit: &Kit, world: &World, found: &mut Findings<'_>) {
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let alarm = Arc::default();
 
     world.probe.readiness(Readiness::Pending);

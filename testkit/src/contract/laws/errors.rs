@@ -10,10 +10,7 @@ pub(super) async fn kept(kit: &Kit, world: &World, found: &mut Findings<'_>) {
     world.probe.plan(Plan::fail("disk full"));
     let mut flight = Flight::oneshot(&(world.wrap)(), 0);
     if !flight.finish(true, FOREVER).await {
-        found.add(format!(
-            "the inner service failed, and the request is {}",
-            flight.describe()
-        ));
+        found.add(format!("the inner service failed, and the request is {}", flight.describe()));
         return;
     }
     match (flight.failure(), flight.reply()) {
@@ -74,10 +71,7 @@ pub(super) fn own_refusal(kit: &Kit, flight: &Flight, what: &str, found: &mut Fi
     }
     if let Some(reply) = flight.reply() {
         found.expect(reply.extensions > 0, || {
-            format!(
-                "{what}: {} without a typed reason in its extensions",
-                flight.describe()
-            )
+            format!("{what}: {} without a typed reason in its extensions", flight.describe())
         });
     }
 }

@@ -19,10 +19,7 @@ use super::verdict::{Law, Verdict, Violation};
 const FOREVER: Duration = Duration::from_secs(3600);
 
 pub(super) fn check(name: &str, kit: &Kit, refusals: &[Refusal]) -> Verdict {
-    let mut run = Run {
-        kit,
-        violations: Vec::new(),
-    };
+    let mut run = Run { kit, violations: Vec::new() };
     run.law(Law::Serves, async |world, found| {
         serves(&world, found).await;
     });
@@ -74,30 +71,20 @@ pub(super) fn check(name: &str, kit: &Kit, refusals: &[Refusal]) -> Verdict {
         });
         panics::refusals(
             refusals,
-            &mut Findings {
-                law: Law::NoPanic,
-                violations: &mut run.violations,
-            },
+            &mut Findings { law: Law::NoPanic, violations: &mut run.violations },
         );
         run.law(Law::Deadline, async |world, found| {
             deadline::kept(kit, &world, found).await;
         });
     }
-    Verdict {
-        name: name.into(),
-        violations: run.violations,
-        skipped: skipped(kit, refusals),
-    }
+    Verdict { name: name.into(), violations: run.violations, skipped: skipped(kit, refusals) }
 }
 
 fn skipped(kit: &Kit, refusals: &[Refusal]) -> Vec<(Law, &'static str)> {
     let mut skipped = Vec::new();
     if !kit.counts && kit.capacity.is_none() {
         if !kit.has_shared_state_check {
-            skipped.push((
-                Law::SharedState,
-                "declare in_flight, capacity or shares_state",
-            ));
+            skipped.push((Law::SharedState, "declare in_flight, capacity or shares_state"));
         }
         skipped.push((Law::Completion, "declare in_flight or capacity"));
     }
@@ -108,10 +95,7 @@ fn skipped(kit: &Kit, refusals: &[Refusal]) -> Vec<(Law, &'static str)> {
         skipped.push((Law::NoPanic, "constructors: declare what they refuse"));
     }
     if kit.capacity.is_none() && kit.deadline.is_none() {
-        skipped.push((
-            Law::Deadline,
-            "declare capacity or waits_at_most, if it ever waits",
-        ));
+        skipped.push((Law::Deadline, "declare capacity or waits_at_most, if it ever waits"));
     }
     skipped
 }
@@ -140,10 +124,7 @@ impl Run<'_> {
         });
         if let Err(message) = run {
             let what = format!("the scenario for {law} made it panic: {message}");
-            self.violations.push(Violation {
-                law: Law::NoPanic,
-                what,
-            });
+            self.violations.push(Violation { law: Law::NoPanic, what });
         }
     }
 }
@@ -154,16 +135,12 @@ async fn serves(world: &World, found: &mut Findings<'_>) {
         let mut flight = Flight::oneshot(&service, n);
         if !flight.finish(true, FOREVER).await || flight.reply().is_none() {
             let how = flight.describe();
-            found.add(format!(
-                "plain request {n} with a ready inner service: {how}"
-            ));
+            found.add(format!("plain request {n} with a ready inner service: {how}"));
             return;
         }
     }
     let calls = world.probe.counts().calls;
-    found.expect(calls > 0, || {
-        "three requests, and the inner service was never called".into()
-    });
+    found.expect(calls > 0, || "three requests, and the inner service was never called".into());
 }
 
 /// Starts `n` held requests through clones of one product and waits for them to reach the inner
@@ -171,9 +148,7 @@ async fn serves(world: &World, found: &mut Findings<'_>) {
 async fn occupy(world: &World, first: usize, n: usize) -> Vec<Flight> {
     world.probe.plan(super::Plan::held());
     let service = (world.wrap)();
-    let mut flights: Vec<_> = (first..first + n)
-        .map(|n| Flight::oneshot(&service, n))
-        .collect();
+    let mut flights: Vec<_> = (first..first + n).map(|n| Flight::oneshot(&service, n)).collect();
     drive(&mut flights).await;
     flights
 }
@@ -195,10 +170,7 @@ async fn quiet(world: &World) -> Result<(), String> {
     let counts = world.probe.counts();
     let mut left = Vec::new();
     if counts.in_flight > 0 {
-        left.push(format!(
-            "{} call(s) of the inner service still in flight",
-            counts.in_flight
-        ));
+        left.push(format!("{} call(s) of the inner service still in flight", counts.in_flight));
     }
     if counts.open_bodies > 0 {
         left.push(format!("{} response bodies still open", counts.open_bodies));
@@ -207,9 +179,5 @@ async fn quiet(world: &World) -> Result<(), String> {
         Some(held) if held > 0 => left.push(format!("the layer still counts {held} in flight")),
         _ => {}
     }
-    if left.is_empty() {
-        Ok(())
-    } else {
-        Err(left.join(", "))
-    }
+    if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
 }

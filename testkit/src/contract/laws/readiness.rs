@@ -72,9 +72,7 @@ pub(super) async fn failing(kit: &Kit, world: &World, found: &mut Findings<'_>) 
             let mut flight = Flight::call(&mut service, 0);
             let ended = flight.finish(true, FOREVER).await;
             let told = flight.failure().is_some()
-                || flight
-                    .reply()
-                    .is_some_and(|reply| reply.is_refusal() || kit.answers_errors);
+                || flight.reply().is_some_and(|reply| reply.is_refusal() || kit.answers_errors);
             found.expect(ended && told, || {
                 format!(
                     "the inner service's poll_ready fails, and neither poll_ready nor the call \
@@ -152,9 +150,7 @@ pub(super) async fn repeated(kit: &Kit, world: &World, found: &mut Findings<'_>)
         let _ = drive_ready(service, &alarm);
     }
     drop(reserved);
-    let mut flights: Vec<_> = (0..capacity)
-        .map(|n| Flight::oneshot(&service, n))
-        .collect();
+    let mut flights: Vec<_> = (0..capacity).map(|n| Flight::oneshot(&service, n)).collect();
     drive(&mut flights).await;
     let reached = world.probe.counts().in_flight;
     found.expect(reached == capacity, || {

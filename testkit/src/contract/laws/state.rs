@@ -18,9 +18,7 @@ pub(super) async fn shared(kit: &Kit, world: World, found: &mut Findings<'_>) {
     world.probe.plan(Plan::held());
     // One request more than it admits, each through a product of its own, as axum's routes do.
     let requests = kit.capacity.map_or(2, |capacity| capacity + 1);
-    let mut flights: Vec<_> = (0..requests)
-        .map(|n| Flight::oneshot(&(world.wrap)(), n))
-        .collect();
+    let mut flights: Vec<_> = (0..requests).map(|n| Flight::oneshot(&(world.wrap)(), n)).collect();
     drive(&mut flights).await;
     let reached = world.probe.counts().in_flight;
     if let Some(capacity) = kit.capacity {
@@ -70,11 +68,7 @@ pub(super) async fn completion(kit: &Kit, world: &World, found: &mut Findings<'_
     settle().await;
     let count = held();
     found.expect(count == 0, || {
-        let end = if kit.http {
-            "body was read to its end"
-        } else {
-            "response is there"
-        };
+        let end = if kit.http { "body was read to its end" } else { "response is there" };
         format!("the {end}, and the layer still counts {count}")
     });
     drop(flight);
@@ -129,9 +123,7 @@ pub(super) async fn occupancy(kit: &Kit, world: &World, found: &mut Findings<'_>
     next.finish(true, Duration::from_millis(1)).await;
     drop(next);
     let calls = world.probe.counts().calls;
-    Flight::oneshot(&service, capacity + 1)
-        .finish(true, Duration::from_millis(1))
-        .await;
+    Flight::oneshot(&service, capacity + 1).finish(true, Duration::from_millis(1)).await;
     let admitted = world.probe.counts().calls > calls;
     found.expect(admitted, || {
         format!("all {capacity} requests ended (bodies read to the end), and the next one finds no place")

@@ -71,10 +71,7 @@ impl GateState {
 
 impl GateLayer {
     pub(super) fn new(flaw: Flaw) -> Self {
-        Self {
-            state: GateState::new(),
-            flaw,
-        }
+        Self { state: GateState::new(), flaw }
     }
 }
 
@@ -85,13 +82,7 @@ impl<S> Layer<S> for GateLayer {
             Flaw::StatePerProduct => GateState::new(),
             _ => self.state.clone(),
         };
-        Gate {
-            inner,
-            state,
-            flaw: self.flaw,
-            reserved: Vec::new(),
-            acquiring: None,
-        }
+        Gate { inner, state, flaw: self.flaw, reserved: Vec::new(), acquiring: None }
     }
 }
 
@@ -112,22 +103,13 @@ impl<S: Clone> Clone for Gate<S> {
             _ => Vec::new(),
         };
         let (inner, state) = (self.inner.clone(), self.state.clone());
-        Self {
-            inner,
-            state,
-            flaw: self.flaw,
-            reserved,
-            acquiring: None,
-        }
+        Self { inner, state, flaw: self.flaw, reserved, acquiring: None }
     }
 }
 
 /// What a request holds while it is unfinished.
 pub(super) enum Hold {
-    Guard(
-        Arc<GateState>,
-        #[expect(dead_code, reason = "held")] Arc<OwnedSemaphorePermit>,
-    ),
+    Guard(Arc<GateState>, #[expect(dead_code, reason = "held")] Arc<OwnedSemaphorePermit>),
     HandedOver(Arc<GateState>),
 }
 
@@ -236,11 +218,8 @@ where
         let reserved = self.reserved.pop();
         let future = async move {
             let Some(hold) = admit(&state, flaw, reserved).await else {
-                let mut response = Response::new(GateBody {
-                    body: ProbeBody::default(),
-                    hold: None,
-                    flaw,
-                });
+                let mut response =
+                    Response::new(GateBody { body: ProbeBody::default(), hold: None, flaw });
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
                 if flaw != Flaw::RefusesWithoutReason {
                     response.extensions_mut().insert(Refused);
@@ -260,11 +239,9 @@ where
             let hold = (flaw != Flaw::EndsAtHead).then_some(hold).flatten();
             match result {
                 Ok(response) => Ok(response.map(|body| GateBody { body, hold, flaw })),
-                Err(_) if flaw == Flaw::SwallowsFailures => Ok(Response::new(GateBody {
-                    body: ProbeBody::default(),
-                    hold: None,
-                    flaw,
-                })),
+                Err(_) if flaw == Flaw::SwallowsFailures => {
+                    Ok(Response::new(GateBody { body: ProbeBody::default(), hold: None, flaw }))
+                }
                 Err(error) => Err(error),
             }
         };
@@ -307,10 +284,7 @@ async fn admit(
                 Flaw::WaitsForEver => acquire.await.ok()?,
                 Flaw::GivesUpEarly => tokio::time::timeout(WAIT / 10, acquire).await.ok()?.ok()?,
                 Flaw::WakesItselfWhileQueued => {
-                    tokio::time::timeout(WAIT, Restless(Box::pin(acquire)))
-                        .await
-                        .ok()?
-                        .ok()?
+                    tokio::time::timeout(WAIT, Restless(Box::pin(acquire))).await.ok()?.ok()?
                 }
                 _ => tokio::time::timeout(WAIT, acquire).await.ok()?.ok()?,
             };

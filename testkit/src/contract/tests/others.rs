@@ -9,35 +9,24 @@ use tower::timeout::TimeoutLayer;
 use crate::contract::{Law, Subject, Verdict};
 
 fn broken(verdict: &Verdict) -> Vec<Law> {
-    let mut laws: Vec<_> = verdict
-        .violations()
-        .iter()
-        .map(|violation| violation.law)
-        .collect();
+    let mut laws: Vec<_> = verdict.violations().iter().map(|violation| violation.law).collect();
     laws.dedup();
     laws
 }
 
 #[test]
 fn a_concurrency_limit_with_one_semaphore_passes_as_a_reserving_layer() {
-    Subject::new(
-        "global limit",
-        || GlobalConcurrencyLimitLayer::new(3),
-        |n| n,
-        |n: &usize| *n,
-    )
-    .capacity(3)
-    .reserves_in_poll_ready()
-    .check()
-    .assert();
+    Subject::new("global limit", || GlobalConcurrencyLimitLayer::new(3), |n| n, |n: &usize| *n)
+        .capacity(3)
+        .reserves_in_poll_ready()
+        .check()
+        .assert();
 }
 
 #[test]
 fn a_concurrency_limit_waits_in_poll_ready_where_axum_never_asks() {
     let layer = || GlobalConcurrencyLimitLayer::new(3);
-    let verdict = Subject::new("global limit", layer, |n| n, |n: &usize| *n)
-        .capacity(3)
-        .check();
+    let verdict = Subject::new("global limit", layer, |n| n, |n: &usize| *n).capacity(3).check();
     assert_eq!(broken(&verdict), [Law::Deadline], "{verdict}");
 }
 

@@ -36,10 +36,7 @@ fn a_full_service_is_pending_until_a_call_ends_or_a_reservation_is_dropped() {
     assert_eq!(probe.counts().reservations, 1);
     drop(second);
     let counts = probe.counts();
-    assert_eq!(
-        (counts.reservations, counts.in_flight, counts.completed),
-        (0, 0, 1)
-    );
+    assert_eq!((counts.reservations, counts.in_flight, counts.completed), (0, 0, 1));
     assert_eq!(counts.unready_calls, 0);
 }
 
@@ -49,10 +46,7 @@ fn a_clone_is_not_ready_and_a_call_on_it_is_counted_as_a_violation() {
     assert_ready_ok!(task::spawn(()).enter(|cx, _| service.poll_ready(cx)));
     let mut clone = service.clone();
     assert_eq!(assert_ready_ok!(task::spawn(clone.call(1)).poll()), 2);
-    assert_eq!(
-        (probe.counts().unready_calls, probe.counts().clones),
-        (1, 1)
-    );
+    assert_eq!((probe.counts().unready_calls, probe.counts().clones), (1, 1));
     assert_eq!(assert_ready_ok!(task::spawn(service.call(1)).poll()), 2);
     assert_eq!(probe.counts().unready_calls, 1);
 }
@@ -74,18 +68,12 @@ fn readiness_can_wait_and_fail() {
 async fn plans_are_played_in_their_order_and_then_the_standing_one() {
     let (probe, service) = doubling();
     let slow = Duration::from_secs(60);
-    let late_failure = Plan {
-        latency: Latency::Polls(3),
-        outcome: Outcome::Fail("late".into()),
-    };
+    let late_failure = Plan { latency: Latency::Polls(3), outcome: Outcome::Fail("late".into()) };
     probe.script([Plan::after(slow), late_failure]);
     let began = Instant::now();
     assert_eq!(service.clone().oneshot(1).await, Ok(2));
     assert_eq!(began.elapsed(), slow);
-    assert_eq!(
-        service.clone().oneshot(1).await,
-        Err(ProbeError::new("late"))
-    );
+    assert_eq!(service.clone().oneshot(1).await, Err(ProbeError::new("late")));
     assert_eq!(service.oneshot(1).await, Ok(2));
     let counts = probe.counts();
     assert_eq!((counts.calls, counts.completed, counts.failed), (3, 2, 1));
@@ -98,9 +86,7 @@ async fn a_test_can_wait_for_what_the_service_sees() {
     let call = tokio::spawn(service.oneshot(1));
     probe.until(|counts| counts.in_flight == 1).await;
     call.abort();
-    probe
-        .until(|counts| counts.cancelled == 1 && counts.in_flight == 0)
-        .await;
+    probe.until(|counts| counts.cancelled == 1 && counts.in_flight == 0).await;
     assert!(!probe.release());
 }
 
@@ -116,10 +102,7 @@ async fn a_tracked_body_is_open_until_its_end_or_drop() {
     }
     assert_eq!(probe.counts().open_bodies, 0);
     let failing = ProbeBody::new(["half"]).failing("gone");
-    assert_eq!(
-        failing.collect().await.unwrap_err(),
-        ProbeError::new("gone")
-    );
+    assert_eq!(failing.collect().await.unwrap_err(), ProbeError::new("gone"));
 }
 
 #[test]

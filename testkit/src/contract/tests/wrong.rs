@@ -43,12 +43,7 @@ impl Service<usize> for Flagged {
 
 #[test]
 fn a_readiness_flag_that_clones_copy_is_caught() {
-    let layer = || {
-        layer_fn(|inner: Inner| Flagged {
-            inner,
-            ready: false,
-        })
-    };
+    let layer = || layer_fn(|inner: Inner| Flagged { inner, ready: false });
     let verdict = Subject::new("Flagged", layer, |n| n, |n: &usize| *n).check();
     assert!(verdict.breaks(Law::Readiness), "{verdict}");
 }
@@ -72,13 +67,8 @@ impl Service<usize> for ClonesInCall {
 
 #[test]
 fn a_clone_in_call_is_caught() {
-    let verdict = Subject::new(
-        "ClonesInCall",
-        || layer_fn(ClonesInCall),
-        |n| n,
-        |n: &usize| *n,
-    )
-    .check();
+    let verdict =
+        Subject::new("ClonesInCall", || layer_fn(ClonesInCall), |n| n, |n: &usize| *n).check();
     assert!(verdict.breaks(Law::DrivenClones), "{verdict}");
 }
 
@@ -91,8 +81,7 @@ impl Service<usize> for ForgetsWaker {
     type Error = ProbeError;
     type Future = <Inner as Service<usize>>::Future;
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ProbeError>> {
-        self.0
-            .poll_ready(&mut Context::from_waker(std::task::Waker::noop()))
+        self.0.poll_ready(&mut Context::from_waker(std::task::Waker::noop()))
     }
     fn call(&mut self, n: usize) -> Self::Future {
         self.0.call(n)
@@ -101,13 +90,8 @@ impl Service<usize> for ForgetsWaker {
 
 #[test]
 fn a_lost_wakeup_in_poll_ready_is_caught() {
-    let verdict = Subject::new(
-        "ForgetsWaker",
-        || layer_fn(ForgetsWaker),
-        |n| n,
-        |n: &usize| *n,
-    )
-    .check();
+    let verdict =
+        Subject::new("ForgetsWaker", || layer_fn(ForgetsWaker), |n| n, |n: &usize| *n).check();
     assert!(verdict.breaks(Law::Readiness), "{verdict}");
 }
 
@@ -131,10 +115,7 @@ fn an_http_layer_with_an_error_of_its_own_is_caught() {
     let verdict = Subject::http("own error", layer).check();
     assert!(verdict.breaks(Law::Errors), "{verdict}");
     // Declared, it is allowed: for what stands inside a service that answers.
-    Subject::http("own error", layer)
-        .names_errors()
-        .check()
-        .assert();
+    Subject::http("own error", layer).names_errors().check().assert();
     let boxed = || MapErrLayer::new(|error: ProbeError| -> BoxError { error.into() });
     let verdict = Subject::http("boxed error", boxed).names_errors().check();
     assert!(verdict.breaks(Law::Errors), "{verdict}");
@@ -143,25 +124,20 @@ fn an_http_layer_with_an_error_of_its_own_is_caught() {
 #[test]
 fn an_http_service_that_turns_failures_into_responses_passes() {
     let layer = || {
-        layer_fn(
-            |inner: ControlledService<Request<ProbeBody>, Response<ProbeBody>>| {
-                tower::service_fn(move |request| {
-                    let inner = inner.clone();
-                    async move {
-                        Ok::<_, Infallible>(inner.oneshot(request).await.unwrap_or_else(|_| {
-                            let mut response = Response::new(ProbeBody::default());
-                            *response.status_mut() = http::StatusCode::BAD_GATEWAY;
-                            response
-                        }))
-                    }
-                })
-            },
-        )
+        layer_fn(|inner: ControlledService<Request<ProbeBody>, Response<ProbeBody>>| {
+            tower::service_fn(move |request| {
+                let inner = inner.clone();
+                async move {
+                    Ok::<_, Infallible>(inner.oneshot(request).await.unwrap_or_else(|_| {
+                        let mut response = Response::new(ProbeBody::default());
+                        *response.status_mut() = http::StatusCode::BAD_GATEWAY;
+                        response
+                    }))
+                }
+            })
+        })
     };
-    Subject::http("bad gateway", layer)
-        .skips_inner()
-        .check()
-        .assert();
+    Subject::http("bad gateway", layer).skips_inner().check().assert();
 }
 
 /// Never calls anything.
@@ -198,9 +174,7 @@ fn constructors_that_accept_panic_or_do_not_name_the_value_are_caught() {
         let verdict = subject().skips_inner().refuses(what, "0", build).check();
         assert!(verdict.breaks(Law::NoPanic), "{what}: {verdict}");
     }
-    let good = subject()
-        .skips_inner()
-        .refuses("0", "0", || Admission::new(0));
+    let good = subject().skips_inner().refuses("0", "0", || Admission::new(0));
     let verdict = good.check();
     assert!(!verdict.breaks(Law::NoPanic), "{verdict}");
     assert_eq!(
@@ -213,23 +187,14 @@ fn constructors_that_accept_panic_or_do_not_name_the_value_are_caught() {
 #[test]
 fn a_check_of_shared_state_that_fails_is_reported() {
     let subject = |known: bool| {
-        Subject::new(
-            "shares",
-            || Admission::new(1).unwrap(),
-            |n| n,
-            |n: &usize| *n,
-        )
-        .skips_inner()
-        .shares_state(move |first, second, probe| async move {
-            first.oneshot(1).await.map_err(|error| error.to_string())?;
-            second.oneshot(1).await.map_err(|error| error.to_string())?;
-            if known && probe.counts().calls == 2 {
-                Ok(())
-            } else {
-                Err("forgot".into())
-            }
-        })
-        .check()
+        Subject::new("shares", || Admission::new(1).unwrap(), |n| n, |n: &usize| *n)
+            .skips_inner()
+            .shares_state(move |first, second, probe| async move {
+                first.oneshot(1).await.map_err(|error| error.to_string())?;
+                second.oneshot(1).await.map_err(|error| error.to_string())?;
+                if known && probe.counts().calls == 2 { Ok(()) } else { Err("forgot".into()) }
+            })
+            .check()
     };
     assert!(!subject(true).breaks(Law::SharedState));
     assert!(subject(false).breaks(Law::SharedState));

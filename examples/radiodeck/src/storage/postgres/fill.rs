@@ -72,15 +72,9 @@ ANALYZE stations, tracks, listeners, favourites;
 
 pub(super) async fn fill(connection: &mut Object, seed: &Seed) -> Result<(), Error> {
     let transaction = connection.transaction().await?;
-    transaction
-        .batch_execute("SET LOCAL statement_timeout = 0")
-        .await?;
-    transaction
-        .execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK])
-        .await?;
-    let found = transaction
-        .query_one("SELECT to_regclass('meta') IS NOT NULL", &[])
-        .await?;
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    let found = transaction.query_one("SELECT to_regclass('meta') IS NOT NULL", &[]).await?;
     if found.try_get(0)? {
         return Ok(());
     }
@@ -90,9 +84,7 @@ pub(super) async fn fill(connection: &mut Object, seed: &Seed) -> Result<(), Err
     insert(&transaction, &rows, &mut progress).await?;
     transaction.batch_execute(INDEXES).await?;
     let sum = format!("{:016x}", rows.checksum());
-    transaction
-        .execute("INSERT INTO meta VALUES ('seed', $1)", &[&sum])
-        .await?;
+    transaction.execute("INSERT INTO meta VALUES ('seed', $1)", &[&sum]).await?;
     transaction.commit().await?;
     progress.finish();
     Ok(())
@@ -103,68 +95,44 @@ async fn insert(
     rows: &Rows,
     progress: &mut Progress,
 ) -> Result<(), Error> {
-    copy(
-        transaction,
-        "stations",
-        &rows.stations,
-        progress,
-        |row, line| {
-            line.field(row.id.get());
-            line.field(&row.name);
-            line.field(&row.tagline);
-            line.field(row.genre.slug());
-            line.field(&row.city);
-            line.field(&row.country);
-            line.field(row.frequency);
-            line.field(row.cover_version);
-            line.field(row.favourites);
-            line.field(row.loop_seconds);
-            line.field(row.loop_offset);
-            line.field(searchable(&row.name, &row.city, &row.country));
-        },
-    )
+    copy(transaction, "stations", &rows.stations, progress, |row, line| {
+        line.field(row.id.get());
+        line.field(&row.name);
+        line.field(&row.tagline);
+        line.field(row.genre.slug());
+        line.field(&row.city);
+        line.field(&row.country);
+        line.field(row.frequency);
+        line.field(row.cover_version);
+        line.field(row.favourites);
+        line.field(row.loop_seconds);
+        line.field(row.loop_offset);
+        line.field(searchable(&row.name, &row.city, &row.country));
+    })
     .await?;
-    copy(
-        transaction,
-        "tracks",
-        &rows.tracks,
-        progress,
-        |row, line| {
-            line.field(row.id.get());
-            line.field(row.station.get());
-            line.field(row.position);
-            line.field(&row.title);
-            line.field(&row.artist);
-            line.field(&row.album);
-            line.field(row.seconds);
-            line.field(row.starts_at);
-        },
-    )
+    copy(transaction, "tracks", &rows.tracks, progress, |row, line| {
+        line.field(row.id.get());
+        line.field(row.station.get());
+        line.field(row.position);
+        line.field(&row.title);
+        line.field(&row.artist);
+        line.field(&row.album);
+        line.field(row.seconds);
+        line.field(row.starts_at);
+    })
     .await?;
-    copy(
-        transaction,
-        "listeners",
-        &rows.listeners,
-        progress,
-        |row, line| {
-            line.field(row.id.get());
-            line.field(&row.handle);
-            line.field(&row.name);
-            line.field(row.joined);
-        },
-    )
+    copy(transaction, "listeners", &rows.listeners, progress, |row, line| {
+        line.field(row.id.get());
+        line.field(&row.handle);
+        line.field(&row.name);
+        line.field(row.joined);
+    })
     .await?;
-    copy(
-        transaction,
-        "favourites",
-        &rows.favourites,
-        progress,
-        |row, line| {
-            line.field(row.listener.get());
-            line.field(row.station.get());
-            line.field(row.since);
-        },
-    )
+    copy(transaction, "favourites", &rows.favourites, progress, |row, line| {
+        line.field(row.listener.get());
+        line.field(row.station.get());
+        line.field(row.since);
+    })
     .await
 }
 
@@ -175,17 +143,14 @@ async fn copy<T>(
     progress: &mut Progress,
     write: impl Fn(&T, &mut Lines),
 ) -> Result<(), Error> {
-    let sink = transaction
-        .copy_in(&format!("COPY {table} FROM STDIN"))
-        .await?;
+    let sink = transaction.copy_in(&format!("COPY {table} FROM STDIN")).await?;
     let mut sink = pin!(sink);
     let mut lines = Lines::default();
     for (done, row) in rows.iter().enumerate() {
         write(row, &mut lines);
         lines.end();
         if lines.text.len() >= CHUNK {
-            sink.send(bytes::Bytes::from(std::mem::take(&mut lines.text)))
-                .await?;
+            sink.send(bytes::Bytes::from(std::mem::take(&mut lines.text))).await?;
             progress.at(table, done, rows.len());
         }
     }

@@ -56,13 +56,10 @@ impl PostgresStore {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(unreadable("it must start with postgres://".into()));
         }
-        let mut config: Config = url
-            .parse()
-            .map_err(|error: tokio_postgres::Error| unreadable(error.into()))?;
+        let mut config: Config =
+            url.parse().map_err(|error: tokio_postgres::Error| unreadable(error.into()))?;
         let place = place(&config);
-        config
-            .application_name("radiodeck")
-            .connect_timeout(CONNECT_WAIT);
+        config.application_name("radiodeck").connect_timeout(CONNECT_WAIT);
         if config.get_options().is_none() {
             // A statement that runs longer than the request's own deadline helps nobody.
             config.options("-c statement_timeout=10s");
@@ -72,9 +69,7 @@ impl PostgresStore {
         let manager = Manager::from_config(
             config,
             NoTls,
-            ManagerConfig {
-                recycling_method: RecyclingMethod::Fast,
-            },
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager)
             .max_size(connections.max(1))
@@ -83,10 +78,7 @@ impl PostgresStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::new(StoreErrorKind::Failed, "connect", error))?;
-        let store = Self {
-            pool,
-            place: place.into(),
-        };
+        let store = Self { pool, place: place.into() };
         match store.connection("connect").await {
             Ok(_) => Ok(store),
             Err(error) => Err(error.at(&store.place)),
@@ -109,9 +101,7 @@ impl PostgresStore {
     /// When the database refuses, or is gone.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
         let mut connection = self.connection("fill").await?;
-        fill::fill(&mut connection, seed)
-            .await
-            .map_err(|error| failed("fill", error))
+        fill::fill(&mut connection, seed).await.map_err(|error| failed("fill", error))
     }
 
     async fn connection(&self, operation: &'static str) -> Result<Object, StoreError> {
@@ -152,11 +142,7 @@ impl PostgresStore {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, StoreError> {
-        Ok(self
-            .rows(operation, statement, parameters)
-            .await?
-            .into_iter()
-            .next())
+        Ok(self.rows(operation, statement, parameters).await?.into_iter().next())
     }
 
     async fn count(
@@ -186,23 +172,16 @@ impl Store for PostgresStore {
             Order::Name => "s.name, s.id",
         };
         let (pattern, genre) = (query.pattern(), query.genre.map(Genre::slug));
-        let (limit, offset) = (
-            i64::from(query.window.limit),
-            i64::from(query.window.offset),
-        );
+        let (limit, offset) = (i64::from(query.window.limit), i64::from(query.window.offset));
         let statement = format!(
             "SELECT {STATION}, (SELECT count(*) FROM stations s WHERE {conditions})
              FROM stations s WHERE {conditions} ORDER BY {order} LIMIT $3 OFFSET $4"
         );
-        let rows = self
-            .rows("stations", &statement, &[&pattern, &genre, &limit, &offset])
-            .await?;
+        let rows = self.rows("stations", &statement, &[&pattern, &genre, &limit, &offset]).await?;
         let mut page = page_of("stations", &rows)?;
         if rows.is_empty() && offset > 0 {
             let statement = format!("SELECT count(*) FROM stations s WHERE {conditions}");
-            page.total = self
-                .count("stations_count", &statement, &[&pattern, &genre])
-                .await?;
+            page.total = self.count("stations_count", &statement, &[&pattern, &genre]).await?;
         }
         Ok(page)
     }
@@ -274,19 +253,11 @@ impl Store for PostgresStore {
              FROM favourites f JOIN stations s ON s.id = f.station_id
              WHERE f.listener_id = $1 ORDER BY f.since DESC, s.id LIMIT $2 OFFSET $3"
         );
-        let rows = self
-            .rows(
-                "favourites",
-                &statement,
-                &[&listener.get(), &limit, &offset],
-            )
-            .await?;
+        let rows = self.rows("favourites", &statement, &[&listener.get(), &limit, &offset]).await?;
         let mut page = page_of("favourites", &rows)?;
         if rows.is_empty() && offset > 0 {
             let statement = "SELECT count(*) FROM favourites WHERE listener_id = $1";
-            page.total = self
-                .count("favourites_count", statement, &[&listener.get()])
-                .await?;
+            page.total = self.count("favourites_count", statement, &[&listener.get()]).await?;
         }
         Ok(page)
     }
@@ -299,9 +270,7 @@ impl Store for PostgresStore {
         let ids: Vec<i64> = stations.iter().map(|id| id.get()).collect();
         let statement = "SELECT station_id FROM favourites
                          WHERE listener_id = $1 AND station_id = ANY($2)";
-        let rows = self
-            .rows("kept", statement, &[&listener.get(), &ids])
-            .await?;
+        let rows = self.rows("kept", statement, &[&listener.get(), &ids]).await?;
         rows.iter().map(|row| id("kept", row, 0)).collect()
     }
 
@@ -324,9 +293,7 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM added),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self
-            .row("keep", statement, &[&listener.get(), &station.get(), &now])
-            .await?;
+        let row = self.row("keep", statement, &[&listener.get(), &station.get(), &now]).await?;
         row.map(|row| kept("keep", &row)).transpose()
     }
 
@@ -346,19 +313,11 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM dropped),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self
-            .row(
-                "drop_favourite",
-                statement,
-                &[&listener.get(), &station.get()],
-            )
-            .await?;
+        let row = self.row("drop_favourite", statement, &[&listener.get(), &station.get()]).await?;
         row.map(|row| kept("drop_favourite", &row)).transpose()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.rows("ping", "SELECT 1 FROM stations LIMIT 1", &[])
-            .await
-            .map(drop)
+        self.rows("ping", "SELECT 1 FROM stations LIMIT 1", &[]).await.map(drop)
     }
 }

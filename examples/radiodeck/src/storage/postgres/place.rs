@@ -20,22 +20,14 @@ pub(super) fn place(config: &Config) -> String {
             }
         })
         .collect();
-    format!(
-        "PostgreSQL at {}/{}",
-        hosts.join(","),
-        config.get_dbname().unwrap_or_default()
-    )
+    format!("PostgreSQL at {}/{}", hosts.join(","), config.get_dbname().unwrap_or_default())
 }
 
 /// An error without a code, or with one of these classes, is about the connection and not about the
 /// statement: 08 connection exceptions, 53 insufficient resources, 57P operator intervention.
 pub(super) fn failed(operation: &'static str, error: tokio_postgres::Error) -> StoreError {
     let kind = match error.code().map(tokio_postgres::error::SqlState::code) {
-        Some(code)
-            if ["08", "53", "57P"]
-                .iter()
-                .any(|class| code.starts_with(class)) =>
-        {
+        Some(code) if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
             StoreErrorKind::Unavailable
         }
         Some(_) => StoreErrorKind::Failed,

@@ -15,8 +15,7 @@ pub(super) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
     row: &'r Row,
     index: usize,
 ) -> Result<T, StoreError> {
-    row.try_get(index)
-        .map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
+    row.try_get(index).map_err(|error| StoreError::new(StoreErrorKind::Failed, operation, error))
 }
 
 pub(super) fn id<T>(operation: &'static str, row: &Row, index: usize) -> Result<T, StoreError>
@@ -28,21 +27,13 @@ where
 }
 
 pub(super) fn page_of(operation: &'static str, rows: &[Row]) -> Result<Page<Station>, StoreError> {
-    let total = rows
-        .first()
-        .map_or(Ok(0), |row| column(operation, row, 11))?;
-    let items = rows
-        .iter()
-        .map(|row| station(operation, row))
-        .collect::<Result<_, _>>()?;
+    let total = rows.first().map_or(Ok(0), |row| column(operation, row, 11))?;
+    let items = rows.iter().map(|row| station(operation, row)).collect::<Result<_, _>>()?;
     Ok(Page { items, total })
 }
 
 pub(super) fn kept(operation: &'static str, row: &Row) -> Result<Kept, StoreError> {
-    Ok(Kept {
-        changed: column(operation, row, 0)?,
-        favourites: column(operation, row, 1)?,
-    })
+    Ok(Kept { changed: column(operation, row, 0)?, favourites: column(operation, row, 1)? })
 }
 
 pub(super) fn station(operation: &'static str, row: &Row) -> Result<Station, StoreError> {

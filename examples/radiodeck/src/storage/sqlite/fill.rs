@@ -70,10 +70,8 @@ pub(super) fn fill(connection: &mut Connection, seed: &Seed) -> rusqlite::Result
 
     insert(&transaction, &rows, &mut progress)?;
     transaction.execute_batch(INDEXES)?;
-    transaction.execute(
-        "INSERT INTO meta VALUES ('seed', ?1)",
-        [format!("{:016x}", rows.checksum())],
-    )?;
+    transaction
+        .execute("INSERT INTO meta VALUES ('seed', ?1)", [format!("{:016x}", rows.checksum())])?;
     transaction.commit()?;
     progress.finish();
     Ok(())
@@ -130,11 +128,7 @@ fn insert(transaction: &Connection, rows: &Rows, progress: &mut Progress) -> rus
 
 fn is_filled(connection: &Connection) -> rusqlite::Result<bool> {
     connection
-        .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE name = 'meta'",
-            [],
-            |_| Ok(()),
-        )
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'meta'", [], |_| Ok(()))
         .optional()
         .map(|found| found.is_some())
 }

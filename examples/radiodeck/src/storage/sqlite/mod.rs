@@ -57,8 +57,7 @@ impl SqliteStore {
     /// When the file cannot be written.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
         let seed = seed.clone();
-        self.write("fill", move |connection| fill::fill(connection, &seed))
-            .await
+        self.write("fill", move |connection| fill::fill(connection, &seed)).await
     }
 
     async fn read<T: Send + 'static>(
@@ -346,8 +345,5 @@ fn change(
         )?
         .query_row([station.get(), by], |row| row.get(0))?;
     transaction.commit()?;
-    Ok(Some(Kept {
-        changed,
-        favourites,
-    }))
+    Ok(Some(Kept { changed, favourites }))
 }

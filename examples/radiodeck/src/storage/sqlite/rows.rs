@@ -16,10 +16,7 @@ pub(super) fn json_list(stations: &[StationId]) -> String {
 
 pub(super) fn page_of(rows: Vec<(Station, i64)>) -> Page<Station> {
     let total = rows.first().map_or(0, |(_, total)| *total);
-    Page {
-        items: rows.into_iter().map(|(station, _)| station).collect(),
-        total,
-    }
+    Page { items: rows.into_iter().map(|(station, _)| station).collect(), total }
 }
 
 pub(super) fn station(row: &Row<'_>) -> rusqlite::Result<Station> {
