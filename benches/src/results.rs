@@ -116,8 +116,10 @@ fn commit() -> String {
         output("git", &all)
     };
     let commit = git(&["rev-parse", "--short=12", "HEAD"]);
-    // A number of code that nobody can check out says so.
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]);
+    // A number of code that nobody can check out says so. The results of another bench in the same
+    // run are not code.
+    let code = [":/", ":!/benches/results"];
+    let changed = git(&["status", "--porcelain", "--untracked-files=no", "--", code[0], code[1]]);
     if changed.is_empty() || changed == "unknown" {
         commit
     } else {
