@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod compose;
 mod forward;
 mod pool;
 mod serve;
