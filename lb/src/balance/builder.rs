@@ -11,11 +11,11 @@ use super::{Balance, Shared};
 use crate::completion::{AtBodyEnd, AtResponse};
 use crate::driver::{Driver, Parts, erased};
 use crate::health::{Check, HealthConfig};
-use crate::membership::{Change, Discover, Table, commands};
+use crate::membership::{Discover, Table, commands};
 use crate::policy::{P2c, Policy, Rng};
 use crate::retry::{NoRetry, Retry};
 use crate::telemetry::Telemetry;
-use crate::{BuildError, Endpoint, MembershipError};
+use crate::{BuildError, Endpoint};
 
 /// Builds a [`Balance`] and its [`Driver`].
 #[must_use = "a builder does nothing until it is built"]
@@ -141,15 +141,8 @@ where
             config.validate().map_err(BuildError::Health)?;
         }
         let mut table = Table::new(self.health.is_some());
-        let joined = table.apply(Change::Replace(self.endpoints)).map_err(|error| match error {
-            MembershipError::Duplicate { name } | MembershipError::Unknown { name } => {
-                BuildError::DuplicateEndpoint { name }
-            }
-            // A table has no driver that could have stopped.
-            MembershipError::DriverStopped => {
-                BuildError::DuplicateEndpoint { name: self.name.clone() }
-            }
-        })?;
+        let joined = table.replace(self.endpoints);
+        let joined = joined.map_err(|name| BuildError::DuplicateEndpoint { name })?;
         let mut rng = Rng::from_seed(self.seed.unwrap_or_else(|| RandomState::new().hash_one(())));
         let published = Arc::new(ArcSwap::from_pointee(table.snapshot(&*self.policy)));
         let telemetry = Arc::new(Telemetry::new(self.name));

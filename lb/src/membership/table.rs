@@ -42,24 +42,66 @@ impl<S: Clone> Table<S> {
     /// Makes a change, whole or not at all; returns the members that joined.
     pub(crate) fn apply(&mut self, change: Change<S>) -> Result<Vec<EndpointId>, MembershipError> {
         match change {
-            Change::Replace(endpoints) => self.replace(endpoints),
-            Change::Add(endpoint) => self.add(endpoint).map(|id| vec![id]),
-            Change::Remove(name) => self.remove(&name).map(|()| Vec::new()),
-            Change::Weight(name, weight) => {
-                let slot = *self.by_name.get(&name).ok_or(MembershipError::Unknown { name })?;
-                if let Some(occupant) = &mut self.slots[slot as usize].occupant {
-                    occupant.weight = weight;
-                }
-                Ok(Vec::new())
+            Change::Replace(endpoints) => {
+                self.replace(endpoints).map_err(|name| MembershipError::Duplicate { name })
             }
+            Change::Add(endpoint) if self.by_name.contains_key(&endpoint.name) => {
+                Err(MembershipError::Duplicate { name: endpoint.name })
+            }
+            Change::Add(endpoint) => Ok(vec![self.join(endpoint)]),
+            Change::Remove(name) => match self.by_name.remove(&name) {
+                Some(slot) => {
+                    self.vacate(slot);
+                    Ok(Vec::new())
+                }
+                None => Err(MembershipError::Unknown { name }),
+            },
+            Change::Weight(name, weight) => match self.by_name.get(&name) {
+                Some(&slot) => {
+                    self.weigh(slot, weight);
+                    Ok(Vec::new())
+                }
+                None => Err(MembershipError::Unknown { name }),
+            },
         }
     }
 
-    fn add(&mut self, endpoint: Endpoint<S>) -> Result<EndpointId, MembershipError> {
-        let Endpoint { name, weight, service } = endpoint;
-        if self.by_name.contains_key(&name) {
-            return Err(MembershipError::Duplicate { name });
+    /// Makes this the whole list; returns the members that joined.
+    ///
+    /// # Errors
+    ///
+    /// The name that stands twice in it.
+    pub(crate) fn replace(
+        &mut self,
+        endpoints: Vec<Endpoint<S>>,
+    ) -> Result<Vec<EndpointId>, Arc<str>> {
+        let mut names = HashSet::with_capacity(endpoints.len());
+        for endpoint in &endpoints {
+            if !names.insert(Arc::clone(&endpoint.name)) {
+                return Err(Arc::clone(&endpoint.name));
+            }
         }
+        let leaving: Vec<u32> = self
+            .by_name
+            .extract_if(|name, _| !names.contains(name))
+            .map(|(_, slot)| slot)
+            .collect();
+        for slot in leaving {
+            self.vacate(slot);
+        }
+        let mut joined = Vec::new();
+        for endpoint in endpoints {
+            match self.by_name.get(&endpoint.name) {
+                Some(&slot) => self.weigh(slot, endpoint.weight),
+                None => joined.push(self.join(endpoint)),
+            }
+        }
+        Ok(joined)
+    }
+
+    /// Seats an endpoint whose name nobody has.
+    fn join(&mut self, endpoint: Endpoint<S>) -> EndpointId {
+        let Endpoint { name, weight, service } = endpoint;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot { generation: 0, occupant: None });
             // Four thousand million endpoints do not fit into memory.
@@ -70,41 +112,20 @@ impl<S: Clone> Table<S> {
         let health = if self.checked { Health::unchecked() } else { Health::assumed() };
         self.slots[slot as usize].occupant = Some(Occupant { member, service, weight, health });
         self.by_name.insert(name, slot);
-        Ok(id)
+        id
     }
 
-    fn remove(&mut self, name: &Arc<str>) -> Result<(), MembershipError> {
-        let Some(slot) = self.by_name.remove(name) else {
-            return Err(MembershipError::Unknown { name: Arc::clone(name) });
-        };
+    fn vacate(&mut self, slot: u32) {
         let freed = &mut self.slots[slot as usize];
         freed.occupant = None;
         freed.generation = freed.generation.wrapping_add(1);
         self.free.push(slot);
-        Ok(())
     }
 
-    fn replace(&mut self, endpoints: Vec<Endpoint<S>>) -> Result<Vec<EndpointId>, MembershipError> {
-        let mut names = HashSet::with_capacity(endpoints.len());
-        for endpoint in &endpoints {
-            if !names.insert(Arc::clone(&endpoint.name)) {
-                return Err(MembershipError::Duplicate { name: Arc::clone(&endpoint.name) });
-            }
+    fn weigh(&mut self, slot: u32, weight: u16) {
+        if let Some(occupant) = &mut self.slots[slot as usize].occupant {
+            occupant.weight = weight;
         }
-        let leaving: Vec<Arc<str>> =
-            self.by_name.keys().filter(|name| !names.contains(*name)).cloned().collect();
-        for name in leaving {
-            self.remove(&name)?;
-        }
-        let mut joined = Vec::new();
-        for endpoint in endpoints {
-            if self.by_name.contains_key(&endpoint.name) {
-                self.apply(Change::Weight(endpoint.name, endpoint.weight))?;
-            } else {
-                joined.push(self.add(endpoint)?);
-            }
-        }
-        Ok(joined)
     }
 
     /// The service of a stay, if it is not over.

@@ -26,10 +26,10 @@ fn available(table: &Table<u32>) -> Vec<String> {
 fn a_slot_that_is_used_again_is_another_endpoint() {
     // tower #856: an index kept over a removal sends the request to whoever moved into the place.
     let mut table = Table::new(false);
-    let first = table.add(endpoint("a", 1)).expect("joins");
+    let first = table.join(endpoint("a", 1));
     let (lease, _) = pick(&table).expect("picks a");
-    table.remove(&"a".into()).expect("leaves");
-    let second = table.add(endpoint("b", 1)).expect("joins");
+    table.apply(Change::Remove("a".into())).expect("leaves");
+    let second = table.join(endpoint("b", 1));
     assert_eq!(first.slot, second.slot);
     assert_ne!(first, second);
     assert_eq!(table.service(first), None);
@@ -88,10 +88,10 @@ fn weight_zero_drains_and_all_drained_is_an_answer() {
 #[test]
 fn an_unchecked_endpoint_waits_unless_nobody_is_up() {
     let mut table = Table::new(true);
-    let a = table.add(endpoint("a", 1)).expect("joins");
+    let a = table.join(endpoint("a", 1));
     assert_eq!(available(&table), ["a"], "at the start all are tried");
     table.observe(a, true, 2, 3);
-    let b = table.add(endpoint("b", 1)).expect("joins");
+    let b = table.join(endpoint("b", 1));
     assert_eq!(available(&table), ["a"], "b first proves itself");
     table.observe(b, true, 2, 3);
     assert_eq!(available(&table), ["a", "b"]);
