@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod backend;
+mod cluster;
+mod error;
+mod position;
+mod token;
+
+pub use backend::{Access, Backend};
+pub use cluster::{Fork, History, Standing};
+pub use error::{Error, ErrorKind, Outcome};
+pub use position::{Position, SystemId};
+pub use token::{CausalContext, KeyError, Token, TokenError, TokenKey};
