@@ -1,0 +1,94 @@
+//! One task a node: asks it what it is, again and again, on a connection outside the pools.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::node::Member;
+use super::shared::Shared;
+use crate::backend::{Access, Backend, Fault, Observation};
+use crate::cluster::{Failure, Writable};
+
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(15);
+
+pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member<B>>) {
+    let config = shared.config.clone();
+    let mut connection: Option<B::Connection> = None;
+    let mut swept = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = probe(&shared, &member, &mut connection).await;
+        let now = Instant::now();
+        match answer {
+            Ok(seen) => {
+                member.answered(now.saturating_duration_since(asked));
+                shared.learn(|belief| belief.cluster.observed(member.id, asked, now, seen));
+            }
+            Err(failure) => {
+                connection = None;
+                shared.learn(|belief| belief.cluster.failed(member.id, now, failure));
+            }
+        }
+        member.seen.store(true, Ordering::Release);
+        if now.saturating_duration_since(swept) >= SWEEP {
+            member.sweep(config.max_idle, now);
+            swept = now;
+        }
+        let orphaned = shared.snapshot().view.writable == Writable::Nobody;
+        let pause = if orphaned { config.probe_interval / 4 } else { config.probe_interval };
+        let changed = async {
+            match &connection {
+                Some(connection) => shared.backend.changed(connection).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = sleep_until(asked + pause) => {}
+            () = member.wake.notified() => {}
+            () = changed => {}
+        }
+        // However often it is woken, a node that just failed is given a moment.
+        if connection.is_none() {
+            sleep_until(now + config.probe_interval / 10).await;
+        }
+    }
+}
+
+async fn probe<B: Backend>(
+    shared: &Shared<B>,
+    member: &Member<B>,
+    connection: &mut Option<B::Connection>,
+) -> Result<Observation, Failure> {
+    let backend = &shared.backend;
+    let failed = |error: B::Error| {
+        member.note(&error);
+        match backend.fault(&error) {
+            Fault::Denied => Failure::Denied,
+            Fault::Unavailable => Failure::Unavailable,
+            _ => Failure::Silent,
+        }
+    };
+    // A connection whose answer did not come is never asked again.
+    let mut held = match connection.take().filter(|held| backend.is_open(held)) {
+        Some(held) => held,
+        None => {
+            let connecting = backend.connect(&member.node.target, Access::ReadWrite);
+            match timeout(shared.config.connect, connecting).await {
+                Ok(Ok(made)) => made,
+                Ok(Err(error)) => return Err(failed(error)),
+                Err(_) => return Err(Failure::Silent),
+            }
+        }
+    };
+    match timeout(shared.config.probe_deadline, backend.observe(&mut held)).await {
+        Ok(Ok(seen)) => {
+            *connection = Some(held);
+            Ok(seen)
+        }
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(Failure::Silent),
+    }
+}

@@ -1,0 +1,335 @@
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use super::config::PoolConfig;
+use crate::backend::{Access, Backend, Role};
+use crate::cluster::{NodeId, Traits};
+use crate::error::{Error, ErrorKind};
+
+/// A node of the pool, as it is configured.
+#[derive(Clone)]
+pub struct Node<B: Backend> {
+    pub(crate) name: Arc<str>,
+    pub(crate) target: B::Target,
+    pub(crate) tag: Option<Arc<str>>,
+    pub(crate) zone: Option<Arc<str>>,
+    pub(crate) connections: Option<usize>,
+}
+
+impl<B: Backend> Node<B> {
+    /// A node with a name of its own, which stands in errors, metrics and `served_by`.
+    pub fn new(name: impl Into<Arc<str>>, target: B::Target) -> Self {
+        Self { name: name.into(), target, tag: None, zone: None, connections: None }
+    }
+
+    /// Keeps the node out of ordinary reads: it serves only those that name this tag. For reports,
+    /// backups, analytics: their load and their lag stay their own.
+    #[must_use]
+    pub fn tag(self, tag: impl Into<Arc<str>>) -> Self {
+        Self { tag: Some(tag.into()), ..self }
+    }
+
+    /// The zone it stands in; see [`Builder::zone`](crate::pool::Builder::zone).
+    #[must_use]
+    pub fn zone(self, zone: impl Into<Arc<str>>) -> Self {
+        Self { zone: Some(zone.into()), ..self }
+    }
+
+    /// At most this many connections, instead of
+    /// [`PoolConfig::connections`](crate::PoolConfig::connections).
+    #[must_use]
+    pub fn connections(self, connections: usize) -> Self {
+        Self { connections: Some(connections), ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let refuse = |message: String| Err(Error::before(ErrorKind::Config).message(message));
+        if self.name.is_empty() {
+            return refuse("a node needs a name".to_owned());
+        }
+        if self.name.len() > 64 || self.name.chars().any(char::is_control) {
+            let shown: String = self.name.chars().take(32).collect();
+            return refuse(format!(
+                "node name {shown:?} is over 64 bytes or has control characters"
+            ));
+        }
+        if self.connections == Some(0) {
+            return refuse(format!("{}: connections must be at least 1, not 0", self.name));
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend> fmt::Debug for Node<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .field("target", &self.target)
+            .field("tag", &self.tag)
+            .field("zone", &self.zone)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A node while it is in the pool.
+pub(crate) struct Member<B: Backend> {
+    pub(crate) id: NodeId,
+    pub(crate) node: Node<B>,
+    /// Changes when connections made before it are worth nothing any more: the node fell silent, or
+    /// lost its role.
+    generation: Arc<AtomicU64>,
+    reads: managed::Pool<Connector<B>>,
+    writes: managed::Pool<Connector<B>>,
+    in_flight: AtomicU32,
+    /// A moving average of how long an answer takes, in microseconds.
+    latency: AtomicU64,
+    /// Asks the monitor to look now.
+    pub(crate) wake: Notify,
+    /// Whether the monitor has looked at all.
+    pub(crate) seen: AtomicBool,
+    pub(crate) last_error: Mutex<Option<Arc<str>>>,
+}
+
+impl<B: Backend> Member<B> {
+    pub(crate) fn new(
+        id: NodeId,
+        node: Node<B>,
+        backend: &Arc<B>,
+        config: &PoolConfig,
+    ) -> Result<Self, Error> {
+        let generation = Arc::new(AtomicU64::new(0));
+        let size = node.connections.unwrap_or(config.connections);
+        let pool = |access| {
+            let connector = Connector {
+                backend: Arc::clone(backend),
+                target: node.target.clone(),
+                access,
+                generation: Arc::clone(&generation),
+                connect: config.connect,
+                answer: config.probe_deadline,
+                lifetime: config.max_lifetime,
+                verify_after: config.verify_after,
+            };
+            // Last in, first out: what is not needed grows idle, and is closed.
+            managed::Pool::builder(connector)
+                .max_size(size)
+                .queue_mode(managed::QueueMode::Lifo)
+                .runtime(deadpool::Runtime::Tokio1)
+                .build()
+                .map_err(|error| Error::before(ErrorKind::Config).source_of(error))
+        };
+        Ok(Self {
+            id,
+            reads: pool(Access::ReadOnly)?,
+            writes: pool(Access::ReadWrite)?,
+            generation,
+            node,
+            in_flight: AtomicU32::new(0),
+            latency: AtomicU64::new(0),
+            wake: Notify::new(),
+            seen: AtomicBool::new(false),
+            last_error: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.node.name
+    }
+
+    pub(crate) fn traits(&self, zone: Option<&str>) -> Traits {
+        Traits {
+            name: Arc::clone(&self.node.name),
+            tag: self.node.tag.clone(),
+            near: zone.is_none() || self.node.zone.as_deref() == zone,
+        }
+    }
+
+    pub(crate) fn pool(&self, access: Access) -> &managed::Pool<Connector<B>> {
+        match access {
+            Access::ReadOnly => &self.reads,
+            Access::ReadWrite => &self.writes,
+        }
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Ends all connections: idle ones now, others when they are given back or wait for an answer.
+    pub(crate) fn evict(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.sweep(Duration::MAX, Instant::now());
+    }
+
+    /// Closes idle connections that nobody should get any more.
+    pub(crate) fn sweep(&self, max_idle: Duration, now: Instant) {
+        let generation = self.generation();
+        for pool in [&self.reads, &self.writes] {
+            pool.retain(|slot: &Slot<B>, _: Metrics| {
+                slot.generation == generation
+                    && now < slot.expires
+                    && now.saturating_duration_since(slot.used) < max_idle
+            });
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.reads.close();
+        self.writes.close();
+    }
+
+    pub(crate) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// How busy it is: what is in flight, times how long an answer takes.
+    pub(crate) fn load(&self) -> u64 {
+        let latency = self.latency.load(Ordering::Relaxed).max(1);
+        latency.saturating_mul(u64::from(self.in_flight()) + 1)
+    }
+
+    /// Learns from an answer. Rises at once and falls slowly; the monitor's own questions make it
+    /// fall even on a node that is given nothing to do. Two answers at once may count as one.
+    pub(crate) fn answered(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let old = self.latency.load(Ordering::Relaxed);
+        let new = if took > old { old + (took - old) / 2 } else { old - (old - took) / 8 };
+        self.latency.store(new, Ordering::Relaxed);
+    }
+
+    pub(crate) fn note(&self, error: &dyn std::error::Error) {
+        let mut line = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            line.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(line.into());
+    }
+
+    pub(crate) fn last_error(&self) -> Option<Arc<str>> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A connection, at once if one is free, else within `wait`.
+    pub(crate) async fn connection(
+        &self,
+        access: Access,
+        wait: impl FnOnce() -> Option<Wait>,
+    ) -> Result<Object<Connector<B>>, PoolError<ConnectError<B::Error>>> {
+        let pool = self.pool(access);
+        let now = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
+        match pool.timeout_get(&now).await {
+            Err(PoolError::Timeout(kind)) => match wait() {
+                Some(wait) => {
+                    let later = Timeouts { wait: Some(wait.limit), ..Timeouts::default() };
+                    pool.timeout_get(&later).await
+                }
+                None => Err(PoolError::Timeout(kind)),
+            },
+            done => done,
+        }
+    }
+}
+
+/// The right to wait in the queue, and for how long.
+pub(crate) struct Wait {
+    pub(crate) limit: Duration,
+    pub(crate) _place: tokio::sync::OwnedSemaphorePermit,
+}
+
+/// Makes connections to one node, and decides which may be used again.
+pub(crate) struct Connector<B: Backend> {
+    backend: Arc<B>,
+    target: B::Target,
+    access: Access,
+    generation: Arc<AtomicU64>,
+    connect: Duration,
+    answer: Duration,
+    lifetime: Duration,
+    verify_after: Duration,
+}
+
+/// A connection in a pool.
+pub(crate) struct Slot<B: Backend> {
+    pub(crate) connection: B::Connection,
+    pub(crate) generation: u64,
+    pub(crate) used: Instant,
+    expires: Instant,
+}
+
+/// Why there is no new connection.
+#[derive(Debug)]
+pub(crate) enum ConnectError<E> {
+    TooSlow,
+    /// It leads to a replica, and was to write.
+    NotPrimary,
+    Backend(E),
+}
+
+impl<B: Backend> managed::Manager for Connector<B> {
+    type Type = Slot<B>;
+    type Error = ConnectError<B::Error>;
+
+    async fn create(&self) -> Result<Slot<B>, Self::Error> {
+        // Read first: if the node is lost while this connects, the connection is evicted too.
+        let generation = self.generation.load(Ordering::Acquire);
+        let connecting = timeout(self.connect, self.backend.connect(&self.target, self.access));
+        let connection = match connecting.await {
+            Err(_) => return Err(ConnectError::TooSlow),
+            Ok(Err(error)) => return Err(ConnectError::Backend(error)),
+            Ok(Ok(connection)) => connection,
+        };
+        if self.access == Access::ReadWrite && self.is_replica(&connection) {
+            return Err(ConnectError::NotPrimary);
+        }
+        let now = Instant::now();
+        let lifetime = self.lifetime.mul_f64(1.0 - fastrand::f64() / 10.0);
+        Ok(Slot { connection, generation, used: now, expires: now + lifetime })
+    }
+
+    async fn recycle(&self, slot: &mut Slot<B>, _: &Metrics) -> RecycleResult<Self::Error> {
+        let refuse = |why: &'static str| Err(RecycleError::message(why));
+        if slot.generation != self.generation.load(Ordering::Acquire) {
+            return refuse("from before the node was lost");
+        }
+        if !self.backend.is_open(&slot.connection) {
+            return refuse("closed");
+        }
+        if self.access == Access::ReadWrite && self.is_replica(&slot.connection) {
+            return refuse("leads to a replica");
+        }
+        let now = Instant::now();
+        if now >= slot.expires {
+            return refuse("too old");
+        }
+        if now.saturating_duration_since(slot.used) >= self.verify_after {
+            match timeout(self.answer, self.backend.ping(&mut slot.connection)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(ConnectError::Backend(error).into()),
+                Err(_) => return refuse("does not answer"),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<B: Backend> Connector<B> {
+    fn is_replica(&self, connection: &B::Connection) -> bool {
+        self.backend.role(connection) == Some(Role::Replica)
+    }
+}
