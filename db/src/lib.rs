@@ -5,11 +5,14 @@
 pub mod backend;
 mod cluster;
 mod error;
+pub mod layer;
+mod memory;
 mod position;
 mod token;
 
 pub use backend::{Access, Backend};
 pub use cluster::{Fork, History, Standing};
 pub use error::{Error, ErrorKind, Outcome};
+pub use memory::MemoryError;
 pub use position::{Position, SystemId};
 pub use token::{CausalContext, KeyError, Token, TokenError, TokenKey};

@@ -11,6 +11,13 @@ use std::future::{Future, pending};
 use crate::cluster::History;
 use crate::position::{Position, SystemId};
 
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
+pub mod sqlite;
+
 /// What a connection may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -72,6 +79,8 @@ pub enum Fault {
     Unconfirmed,
     /// The database answered with an error, and nothing of the statement stays.
     Statement,
+    /// The caller's own code failed before anything was sent: a parameter of the wrong type, say.
+    Client,
 }
 
 /// A database that [`RwPool`](crate::RwPool) can split reads and writes over.
@@ -85,6 +94,10 @@ pub trait Backend: Send + Sync + Sized + 'static {
     type Connection: Send + Sync + 'static;
     /// What goes wrong on it.
     type Error: Error + Send + Sync + 'static;
+
+    /// What databases of this kind are called in metrics (`db.system.name`), `postgresql` for
+    /// example.
+    fn system_name(&self) -> &'static str;
 
     /// Connects.
     fn connect(
@@ -127,6 +140,14 @@ pub trait Backend: Send + Sync + Sized + 'static {
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<u64, Self::Error>> + Send;
 
+    /// On a primary: a position that covers all that could be read there until now.
+    fn readable(
+        &self,
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<Position, Self::Error>> + Send {
+        async { Ok(self.observe(connection).await?.position) }
+    }
+
     /// On a primary: a position that covers all that this connection has committed.
     fn written(
         &self,
@@ -152,6 +173,13 @@ pub trait Backend: Send + Sync + Sized + 'static {
         &self,
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// What speaks against the last successful answer, and was not part of it: a notice that a
+    /// wait for synchronous replicas was cut short. Asked after every write and every commit.
+    fn doubt(&self, connection: &Self::Connection) -> Option<Self::Error> {
+        let _ = connection;
+        None
+    }
 
     /// What an error means.
     fn fault(&self, error: &Self::Error) -> Fault;

@@ -1,0 +1,1 @@
+//! SQLite: one file, or a cluster of files.

@@ -1,0 +1,1 @@
+//! Carries tokens between HTTP requests and responses.
