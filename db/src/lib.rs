@@ -3,6 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;
+#[cfg(feature = "classify")]
+#[cfg_attr(docsrs, doc(cfg(feature = "classify")))]
+pub mod classify;
 mod cluster;
 mod error;
 pub mod layer;
