@@ -13,6 +13,7 @@ mod token;
 pub use backend::{Access, Backend};
 pub use cluster::{Fork, History, Standing};
 pub use error::{Error, ErrorKind, Outcome};
+pub use layer::CausalLayer;
 pub use memory::MemoryError;
 pub use position::{Position, SystemId};
 pub use token::{CausalContext, KeyError, Token, TokenError, TokenKey};
