@@ -18,6 +18,7 @@ mod token;
 pub use backend::{Access, Backend};
 pub use cluster::{Fork, History, NodeState, Standing};
 pub use error::{Error, ErrorKind, Outcome};
+pub use layer::CausalLayer;
 pub use memory::MemoryError;
 pub use pool::{
     Begin, Builder, Node, NodeStatus, PoolConfig, Read, ReadConnection, RwPool, Status,
