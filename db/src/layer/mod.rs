@@ -77,8 +77,8 @@
 //! the response, and whoever got another user's token from a cache would lose their own. So a
 //! response without `Cache-Control` gets `private`. One that has it keeps it as it is if it says
 //! `private` or `no-store`; if not, `private="set-cookie"` (or the header's name) is added: shared
-//! caches may store the response, but not the token. Many take that for a plain `private`. For pages that caches
-//! shall share, do not use the context; then no token is there to protect.
+//! caches may store the response, but not the token. Many take that for a plain `private`. For pages
+//! that caches shall share, do not use the context; then there is no token to protect.
 //!
 //! # When not to use it
 //!
