@@ -83,11 +83,17 @@ type Step<'a> = Box<dyn AsyncStep + 'a>;
 
 /// An operation that can be timed on its own.
 trait AsyncStep {
-    fn step(&mut self, turn: i64) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + '_>>;
+    fn step(
+        &mut self,
+        turn: i64,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + '_>>;
 }
 
 impl<F: AsyncFnMut(i64) -> Result<(), Error>> AsyncStep for F {
-    fn step(&mut self, turn: i64) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + '_>> {
+    fn step(
+        &mut self,
+        turn: i64,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), Error>> + '_>> {
         Box::pin(self(turn))
     }
 }
@@ -113,37 +119,61 @@ async fn cost(cli: &Cli) -> Result<(), Error> {
     let writing = connect(&primary, PoolConfig::default()).await?;
 
     let mut contenders: Vec<(&str, &str, Step<'_>)> = vec![
-        ("read", "deadpool-postgres", Box::new(async |turn: i64| {
-            let client = raw_replica.get().await?;
-            let statement = client.prepare_cached(POINT).await?;
-            client.query_one(&statement, &[&turn]).await?;
-            Ok(())
-        })),
-        ("read", "terrace-db", Box::new(async |turn: i64| {
-            pool.read().query_one(POINT, &[&turn]).await?;
-            Ok(())
-        })),
-        ("read", "terrace-db, checked", Box::new(async |turn: i64| {
-            // A context of its own, as a request has it.
-            let context = CausalContext::new();
-            context.merge(&token);
-            checking.read().context(&context).query_one(POINT, &[&turn]).await?;
-            Ok(())
-        })),
-        ("write", "deadpool-postgres", Box::new(async |turn: i64| {
-            let client = raw_primary.get().await?;
-            let statement = client.prepare_cached(TOUCH).await?;
-            client.execute(&statement, &[&turn]).await?;
-            Ok(())
-        })),
-        ("write", "terrace-db", Box::new(async |turn: i64| {
-            writing.write().execute(TOUCH, &[&turn]).await?;
-            Ok(())
-        })),
-        ("write", "terrace-db, with token", Box::new(async |turn: i64| {
-            writing.write().context(&written).execute(TOUCH, &[&turn]).await?;
-            Ok(())
-        })),
+        (
+            "read",
+            "deadpool-postgres",
+            Box::new(async |turn: i64| {
+                let client = raw_replica.get().await?;
+                let statement = client.prepare_cached(POINT).await?;
+                client.query_one(&statement, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
+        (
+            "read",
+            "terrace-db",
+            Box::new(async |turn: i64| {
+                pool.read().query_one(POINT, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
+        (
+            "read",
+            "terrace-db, checked",
+            Box::new(async |turn: i64| {
+                // A context of its own, as a request has it.
+                let context = CausalContext::new();
+                context.merge(&token);
+                checking.read().context(&context).query_one(POINT, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
+        (
+            "write",
+            "deadpool-postgres",
+            Box::new(async |turn: i64| {
+                let client = raw_primary.get().await?;
+                let statement = client.prepare_cached(TOUCH).await?;
+                client.execute(&statement, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
+        (
+            "write",
+            "terrace-db",
+            Box::new(async |turn: i64| {
+                writing.write().execute(TOUCH, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
+        (
+            "write",
+            "terrace-db, with token",
+            Box::new(async |turn: i64| {
+                writing.write().context(&written).execute(TOUCH, &[&turn]).await?;
+                Ok(())
+            }),
+        ),
     ];
     let mut series: Vec<Series> =
         contenders.iter().map(|(_, name, _)| Series::new(*name)).collect();

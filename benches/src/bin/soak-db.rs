@@ -81,8 +81,7 @@ async fn run(cli: &Cli) -> Result<bool, Error> {
          these not reported | reported and not lost |\n|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     let mut good = true;
-    for (loss, target) in
-        [(Loss::Kill, 300.0), (Loss::Freeze, 1500.0), (Loss::Asynchronous, 300.0)]
+    for (loss, target) in [(Loss::Kill, 300.0), (Loss::Freeze, 1500.0), (Loss::Asynchronous, 300.0)]
     {
         let mut all = Vec::new();
         for number in 0..cli.failovers {
@@ -257,8 +256,7 @@ async fn write(
 async fn role_change(urls: Vec<String>) -> Result<Instant, Error> {
     let mut clients = Vec::new();
     for url in &urls {
-        let (client, connection) =
-            tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await?;
         tokio::spawn(connection);
         clients.push(client);
     }
