@@ -14,9 +14,15 @@ use crate::backend::Fault;
 pub enum PgError {
     /// No connection was made.
     Connect(Error),
+    /// The connection was closed before anything was sent.
+    Closed,
+    /// It went wrong before the statement itself was sent, while it was prepared.
+    Unsent(Error),
     /// The server answered with an error, or the connection broke, or the driver refused what it was
     /// given.
     Postgres(Error),
+    /// The statement was carried out, and no row came, or several, where one was expected.
+    RowCount,
     /// The commit was carried out on the primary, and the wait for its synchronous replicas was cut
     /// short.
     Unconfirmed,
@@ -37,7 +43,9 @@ impl PgError {
     #[must_use]
     pub fn as_db_error(&self) -> Option<&DbError> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => error.as_db_error(),
+            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => {
+                error.as_db_error()
+            }
             Self::NoPosition(error) => error.as_db_error(),
             _ => None,
         }
@@ -52,8 +60,13 @@ impl PgError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => while_connecting(error),
+            Self::Closed => Fault::Unreachable,
+            Self::Unsent(error) => match on_a_connection(error) {
+                Fault::Broken => Fault::Unreachable,
+                fault => fault,
+            },
             Self::Postgres(error) => on_a_connection(error),
-            Self::Unconfirmed | Self::Ended => Fault::Unconfirmed,
+            Self::Unconfirmed | Self::Ended | Self::RowCount => Fault::Unconfirmed,
             Self::Aborted => Fault::Statement,
             // What broke the connection is said; nothing else takes back what was carried out.
             Self::NoPosition(error) => match error.fault() {
@@ -63,6 +76,12 @@ impl PgError {
             Self::InRecovery => Fault::ReadOnly,
             Self::Unintelligible(_) => Fault::Broken,
         }
+    }
+
+    /// Whether the statement was refused because what was prepared is worth nothing any more. The
+    /// connection has forgotten it, and the same again works.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Postgres(error) if is_stale(error))
     }
 
     /// What an error means for a statement whose effect it cannot take back.
@@ -92,11 +111,15 @@ impl From<Error> for PgError {
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => match error.as_db_error() {
-                // The driver's own words are just "db error".
-                Some(said) => write!(f, "{} ({})", said.message(), said.code().code()),
-                None => error.fmt(f),
-            },
+            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => {
+                match error.as_db_error() {
+                    // The driver's own words are just "db error".
+                    Some(said) => write!(f, "{} ({})", said.message(), said.code().code()),
+                    None => error.fmt(f),
+                }
+            }
+            Self::Closed => f.write_str("the connection was closed"),
+            Self::RowCount => f.write_str("the number of rows is not the expected one"),
             Self::Unconfirmed => f.write_str("the wait for synchronous replicas was cut short"),
             Self::Ended => f.write_str("no transaction was open: a statement in it had ended it"),
             Self::Aborted => f.write_str("rolled back, because a statement before had failed"),
@@ -110,7 +133,7 @@ impl fmt::Display for PgError {
 impl StdError for PgError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => error.source(),
+            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => error.source(),
             Self::NoPosition(error) => error.source(),
             _ => None,
         }
