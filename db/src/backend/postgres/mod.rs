@@ -15,8 +15,10 @@
 //! `pg_read_file` lets the pool say for certain whether a promotion has dropped a write, and
 //! `pg_read_all_stats` lets it know the timeline of a replica at once after a failover.
 
+mod calls;
 mod connection;
 mod error;
+mod exchange;
 mod history;
 mod lsn;
 mod own;
