@@ -66,7 +66,7 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        self.ask::<Rows>(sql, params).await
+        self.ask::<Rows>(sql, params).await.map_err(PgError::among_others)
     }
 
     /// The only row.
@@ -79,10 +79,9 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, PgError> {
-        match self.ask::<AtMostOne>(sql, params).await? {
+        match self.ask::<AtMostOne>(sql, params).await.map_err(PgError::among_others)? {
             Found::One(row) => Ok(row),
-            Found::Nothing => Err(PgError::RowCount),
-            Found::Many => Err(PgError::RowCount),
+            Found::Nothing | Found::Many => Err(PgError::RowCount),
         }
     }
 
@@ -96,7 +95,7 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, PgError> {
-        match self.ask::<AtMostOne>(sql, params).await? {
+        match self.ask::<AtMostOne>(sql, params).await.map_err(PgError::among_others)? {
             Found::One(row) => Ok(Some(row)),
             Found::Nothing => Ok(None),
             Found::Many => Err(PgError::RowCount),
@@ -109,7 +108,7 @@ impl PgConnection {
     ///
     /// As [`query`](Self::query).
     pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, PgError> {
-        self.ask::<Count>(sql, params).await
+        self.ask::<Count>(sql, params).await.map_err(PgError::among_others)
     }
 
     /// Several statements in one text, without parameters and without rows.

@@ -14,10 +14,11 @@ use crate::backend::Fault;
 pub enum PgError {
     /// No connection was made.
     Connect(Error),
-    /// The connection was closed before anything was sent.
+    /// The connection was closed.
     Closed,
-    /// It went wrong before the statement itself was sent, while it was prepared.
-    Unsent(Error),
+    /// It went wrong before the statement itself was sent, while it was prepared. `None` if the
+    /// connection was closed already.
+    Unsent(Option<Error>),
     /// The server answered with an error, or the connection broke, or the driver refused what it was
     /// given.
     Postgres(Error),
@@ -43,7 +44,7 @@ impl PgError {
     #[must_use]
     pub fn as_db_error(&self) -> Option<&DbError> {
         match self {
-            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => {
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
                 error.as_db_error()
             }
             Self::NoPosition(error) => error.as_db_error(),
@@ -60,8 +61,8 @@ impl PgError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => while_connecting(error),
-            Self::Closed => Fault::Unreachable,
-            Self::Unsent(error) => match on_a_connection(error) {
+            Self::Unsent(None) => Fault::Unreachable,
+            Self::Unsent(Some(error)) => match on_a_connection(error) {
                 Fault::Broken => Fault::Unreachable,
                 fault => fault,
             },
@@ -74,7 +75,7 @@ impl PgError {
                 _ => Fault::Unconfirmed,
             },
             Self::InRecovery => Fault::ReadOnly,
-            Self::Unintelligible(_) => Fault::Broken,
+            Self::Closed | Self::Unintelligible(_) => Fault::Broken,
         }
     }
 
@@ -82,6 +83,29 @@ impl PgError {
     /// connection has forgotten it, and the same again works.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Self::Postgres(error) if is_stale(error))
+    }
+
+    /// What an error means where other statements may have been sent before.
+    pub(super) fn among_others(self) -> Self {
+        match self {
+            Self::Unsent(Some(error)) => Self::Postgres(error),
+            Self::Unsent(None) => Self::Closed,
+            error => error,
+        }
+    }
+
+    /// What an error of a question means that goes before the statement itself.
+    pub(super) fn before(self) -> Self {
+        match self {
+            Self::Postgres(error) => Self::Unsent(Some(error)),
+            Self::Closed => Self::Unsent(None),
+            error => error,
+        }
+    }
+
+    /// An error while a statement was prepared.
+    pub(super) fn preparing(error: Error) -> Self {
+        Self::Unsent(Some(error))
     }
 
     /// What an error means for a statement whose effect it cannot take back.
@@ -111,14 +135,14 @@ impl From<Error> for PgError {
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => {
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
                 match error.as_db_error() {
                     // The driver's own words are just "db error".
                     Some(said) => write!(f, "{} ({})", said.message(), said.code().code()),
                     None => error.fmt(f),
                 }
             }
-            Self::Closed => f.write_str("the connection was closed"),
+            Self::Closed | Self::Unsent(None) => f.write_str("the connection was closed"),
             Self::RowCount => f.write_str("the number of rows is not the expected one"),
             Self::Unconfirmed => f.write_str("the wait for synchronous replicas was cut short"),
             Self::Ended => f.write_str("no transaction was open: a statement in it had ended it"),
@@ -133,7 +157,9 @@ impl fmt::Display for PgError {
 impl StdError for PgError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Connect(error) | Self::Unsent(error) | Self::Postgres(error) => error.source(),
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
+                error.source()
+            }
             Self::NoPosition(error) => error.source(),
             _ => None,
         }
@@ -155,11 +181,10 @@ fn while_connecting(error: &Error) -> Fault {
 /// The server said that it takes no connection.
 fn refused(code: &str) -> Fault {
     match code.get(..2) {
-        Some("28" | "3D") => Fault::Denied,
         Some("08") => Fault::Unreachable,
         // Full; out of memory; starting up or shutting down; its own trouble.
         Some("53" | "57" | "58" | "XX") => Fault::Unavailable,
-        // A database that takes no connections, or a parameter that it does not know.
+        // A wrong password or database, or one that takes no connections; an unknown parameter.
         _ => Fault::Denied,
     }
 }
@@ -355,6 +380,9 @@ mod tests {
         let lost = PgError::Unintelligible("x").after_the_fact();
         assert_eq!(lost.fault(), Fault::Broken);
         assert_eq!(PgError::Aborted.after_the_fact().fault(), Fault::Unconfirmed);
+        // Of several statements, those before may have been carried out.
+        assert_eq!(PgError::Unsent(None).fault(), Fault::Unreachable);
+        assert_eq!(PgError::Unsent(None).among_others().fault(), Fault::Broken);
         // A replica has carried nothing out.
         assert_eq!(PgError::InRecovery.after_the_fact().fault(), Fault::ReadOnly);
     }

@@ -99,7 +99,7 @@ impl PgConnection {
         sql: &str,
         params: Params<'_>,
     ) -> Result<S::Answer, PgError> {
-        let statement = self.client().prepare_cached(sql).await.map_err(PgError::Unsent)?;
+        let statement = self.client().prepare_cached(sql).await.map_err(PgError::preparing)?;
         self.open()?;
         let answer = S::ask(self.client(), &statement, params).await;
         self.keep(sql, answer)
@@ -117,7 +117,8 @@ impl PgConnection {
     ) -> Result<Checked<S::Answer>, PgError> {
         let (own, client) = self.own();
         let (check, statement) = join(own.replayed(client), client.prepare_cached(sql)).await;
-        let (check, statement) = (check?, statement.map_err(PgError::Unsent)?);
+        let (check, statement) =
+            (check.map_err(PgError::before)?, statement.map_err(PgError::preparing)?);
         let reached = client.query_one(&check, &[]);
         let (reached, answer) = join(reached, S::ask(client, &statement, params)).await;
         let reached = lsn_in(&reached?, 0)?;
@@ -135,7 +136,8 @@ impl PgConnection {
     ) -> Result<(S::Answer, Position), PgError> {
         let (own, client) = self.own();
         let (statement, locate) = join(client.prepare_cached(sql), own.written(client)).await;
-        let (statement, locate) = (statement.map_err(PgError::Unsent)?, locate?);
+        let (statement, locate) =
+            (statement.map_err(PgError::preparing)?, locate.map_err(PgError::before)?);
         let (answer, position) = self.ask_located::<S>(sql, &statement, params, &locate).await?;
         Ok((answer, position.map_err(PgError::after_the_fact)?))
     }
@@ -149,7 +151,8 @@ impl PgConnection {
     ) -> Result<(S::Answer, Position), PgError> {
         let (own, client) = self.own();
         let (statement, locate) = join(client.prepare_cached(sql), own.readable(client)).await;
-        let (statement, locate) = (statement.map_err(PgError::Unsent)?, locate?);
+        let (statement, locate) =
+            (statement.map_err(PgError::preparing)?, locate.map_err(PgError::before)?);
         let (answer, position) = self.ask_located::<S>(sql, &statement, params, &locate).await?;
         Ok((answer, position?))
     }
@@ -170,7 +173,7 @@ impl PgConnection {
 
     /// Nothing is sent on a connection that is closed, and whoever asks may know that.
     fn open(&self) -> Result<(), PgError> {
-        if self.client().is_closed() { Err(PgError::Closed) } else { Ok(()) }
+        if self.client().is_closed() { Err(PgError::Unsent(None)) } else { Ok(()) }
     }
 
     /// Forgets a statement that will not work again.
