@@ -125,10 +125,10 @@ impl View {
         if want.primary {
             return need.primary().map_or(Route::NoNode, Route::Primary);
         }
-        if want.tag.is_none() {
-            if let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load) {
-                return route;
-            }
+        if want.tag.is_none()
+            && let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load)
+        {
+            return route;
         }
         let serving = self.places(want, NodeState::Replica);
         if let Some(route) = need.choose(serving, draw, &load) {
