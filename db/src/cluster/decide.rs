@@ -16,9 +16,16 @@ use crate::backend::Role;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Writer {
     Nobody,
-    One { id: NodeId, name: Arc<str>, timeline: u32 },
+    One {
+        id: NodeId,
+        name: Arc<str>,
+        timeline: u32,
+    },
     /// Those who claim the same timeline.
-    Many { ids: Vec<NodeId>, timeline: u32 },
+    Many {
+        ids: Vec<NodeId>,
+        timeline: u32,
+    },
 }
 
 impl Writer {
@@ -55,9 +62,11 @@ impl Cluster {
             node.writable() && (node.timeline() == highest || !rule::on(Rule::HighestTimeline))
         };
         // The latest to answer, which says nothing: a safeguard must be off for it to matter.
-        let latest = self.nodes.iter().filter(current).max_by_key(|node| {
-            node.sample.map(|sample| sample.answered)
-        });
+        let latest = self
+            .nodes
+            .iter()
+            .filter(current)
+            .max_by_key(|node| node.sample.map(|sample| sample.answered));
         let Some(latest) = latest else { return Writer::Nobody };
         let claims = |node: &&Node| {
             let counts = if node.writable() { Rule::EqualTimelines } else { Rule::SilentClaim };
@@ -143,9 +152,7 @@ impl Cluster {
         };
         let nodes: Vec<_> = self.nodes.iter().map(|node| shown(node, now)).collect();
         let mut read_set: Vec<_> = (0..nodes.len())
-            .filter(|place| {
-                nodes[*place].state == NodeState::Replica && may(&nodes[*place], None)
-            })
+            .filter(|place| nodes[*place].state == NodeState::Replica && may(&nodes[*place], None))
             .collect();
         if read_set.iter().any(|place| nodes[*place].near) {
             read_set.retain(|place| nodes[*place].near);

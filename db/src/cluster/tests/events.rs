@@ -68,10 +68,7 @@ fn strangers_and_locked_doors_are_told() {
     stage.cluster.failed(NodeId(2), stage.now, Failure::Denied);
     assert_eq!(
         stage.cluster.changes(),
-        [
-            Change::Foreign { node: name(1), system: SystemId(78) },
-            Change::Denied { node: name(2) }
-        ]
+        [Change::Foreign { node: name(1), system: SystemId(78) }, Change::Denied { node: name(2) }]
     );
 }
 
