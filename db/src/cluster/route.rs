@@ -107,10 +107,10 @@ impl View {
         if want.primary {
             return need.primary().map_or(Route::NoNode, Route::Primary);
         }
-        if want.tag.is_none() {
-            if let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load) {
-                return route;
-            }
+        if want.tag.is_none()
+            && let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load)
+        {
+            return route;
         }
         let serving = self.places(want, NodeState::Replica);
         if let Some(route) = need.choose(serving, draw, &load) {
@@ -282,7 +282,7 @@ fn better_of_two(
         let mut places = places;
         return places.next();
     }
-    let pick = |of: u64, chance: u64| (chance & 0xFFFF_FFFF) * of >> 32;
+    let pick = |of: u64, chance: u64| ((chance & 0xFFFF_FFFF) * of) >> 32;
     let first = pick(count, draw);
     let second = pick(count - 1, draw >> 32);
     let second = second + u64::from(second >= first);

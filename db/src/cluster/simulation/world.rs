@@ -136,10 +136,7 @@ impl World {
 
     fn replicate(&mut self, i: usize, random: &mut Rng) {
         let source = self.servers[i].source;
-        let [server, source] = match self.servers.get_disjoint_mut([i, source]) {
-            Ok(pair) => pair,
-            Err(_) => return,
-        };
+        let Ok([server, source]) = self.servers.get_disjoint_mut([i, source]) else { return };
         if server.primary || !server.up || !source.up || random.u8(..4) == 0 {
             return;
         }
