@@ -21,12 +21,12 @@ const SEVERAL: u32 = u32::MAX;
 ///
 /// Pass it to the reads and writes of a request: its reads then see its writes, and never less than
 /// an earlier read of it. [`CausalLayer`](crate::CausalLayer) gives one to each HTTP request and
-/// carries it on to the same user's next one; [`token`](Self::token) is for other ways, as a message
-/// in a queue.
+/// carries it on to the same user's next one; [`token`](Self::token) is for other ways, as a
+/// message in a queue.
 ///
-/// A context speaks of one database cluster. What happens on another one, or a token of another one,
-/// replaces all it knew: positions of different clusters cannot be compared, and the one of last is
-/// the one that is in use. An application with two clusters keeps two contexts.
+/// A context speaks of one database cluster. What happens on another one, or a token of another
+/// one, replaces all it knew: positions of different clusters cannot be compared, and the one of
+/// last is the one that is in use. An application with two clusters keeps two contexts.
 ///
 /// # Clone
 ///

@@ -20,7 +20,6 @@ mod key;
 mod tests;
 
 pub use self::context::CausalContext;
-pub(crate) use self::context::Requirement;
 pub use self::error::{KeyError, TokenError};
 pub use self::key::TokenKey;
 use crate::position::{Position, SystemId};
