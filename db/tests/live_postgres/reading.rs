@@ -145,7 +145,8 @@ async fn live_a_frozen_node_costs_a_deadline_and_not_more() {
     let begun = Instant::now();
     let read = pool.read().deadline(ms(300)).query_one("SELECT 1", &[]).await.unwrap_err();
     assert_eq!(read.outcome(), Outcome::NotExecuted, "{read}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    let took = Instant::now().saturating_duration_since(begun);
+    assert!(took < Duration::from_secs(5), "{took:?}");
     cluster.primary().cont();
     until("it serves again", async || pool.read().query_one("SELECT 1", &[]).await.is_ok()).await;
 }
