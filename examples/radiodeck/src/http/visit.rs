@@ -38,7 +38,7 @@ impl FromRequestParts<App> for Visit {
         let params = Params::parse(parts.uri.query().unwrap_or(""))?;
         let format = Format::of(parts, &params)?;
         let listener = app.identity.listener(parts).await;
-        Ok(Self { app: app.clone(), format, params, listener, now: app.clock.now() })
+        Ok(Self { app: app.within(&parts.extensions), format, params, listener, now: app.clock.now() })
     }
 }
 
