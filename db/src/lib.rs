@@ -7,12 +7,18 @@ mod cluster;
 mod error;
 pub mod layer;
 mod memory;
+mod pool;
 mod position;
+mod telemetry;
 mod token;
 
 pub use backend::{Access, Backend};
-pub use cluster::{Fork, History, Standing};
+pub use cluster::{Fork, History, NodeState, Standing};
 pub use error::{Error, ErrorKind, Outcome};
 pub use memory::MemoryError;
+pub use pool::{
+    Begin, Builder, Node, NodeStatus, PoolConfig, Read, ReadConnection, RwPool, Status,
+    Transaction, Write, WriteConnection,
+};
 pub use position::{Position, SystemId};
 pub use token::{CausalContext, KeyError, Token, TokenError, TokenKey};

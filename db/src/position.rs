@@ -14,12 +14,21 @@ impl fmt::Display for SystemId {
     }
 }
 
+/// As a string: it is larger than the numbers that JavaScript keeps exactly.
+#[cfg(feature = "serde")]
+impl serde::Serialize for SystemId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A point in the history of a cluster's writes.
 ///
 /// Each promotion begins a new timeline, which branches off the one before it; what the old
 /// timeline holds behind the fork is not part of the new one. Positions are ordered by timeline
 /// first: a write on the newer timeline came later, if the older position lies before the fork.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Position {
     /// The timeline, counted from 1.
     pub timeline: u32,

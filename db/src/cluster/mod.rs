@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 pub use self::history::{Fork, History, Standing};
 pub(crate) use self::route::{Route, Seen, Want};
-pub(crate) use self::view::{NodeState, NodeView, Sample, View, Writable};
+pub use self::view::NodeState;
+pub(crate) use self::view::{NodeView, Sample, View, Writable};
 use crate::backend::Observation;
 use crate::position::SystemId;
 
@@ -90,6 +91,24 @@ pub(crate) enum Change {
     },
 }
 
+impl Change {
+    /// A short name, the same in metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        "change"
+    }
+
+    /// Whether somebody should look.
+    pub(crate) fn is_alarming(&self) -> bool {
+        false
+    }
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The pool's belief: fed with what nodes say, turned into views.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -116,7 +135,13 @@ impl Cluster {
     }
 
     /// A node answered: asked then, answered now.
-    pub(crate) fn observed(&mut self, id: NodeId, asked: Instant, now: Instant, seen: Observation) {
+    pub(crate) fn observed(
+        &mut self,
+        id: NodeId,
+        asked: Instant,
+        now: Instant,
+        seen: &Observation,
+    ) {
         let _ = (id, asked, now, seen);
     }
 

@@ -81,6 +81,11 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// How a position stands to the timeline that the cluster is on now.
+    pub(crate) fn standing(&self, position: Position) -> super::Standing {
+        self.history.standing(position, self.timeline)
+    }
+
     pub(crate) fn empty(_now: Instant) -> Self {
         Self {
             system: None,

@@ -7,9 +7,10 @@ use deadpool::managed::PoolError;
 use tokio::time::Instant;
 
 use super::lease::Lease;
-use super::node::{ConnectError, Member, Wait};
+use super::node::{ConnectError, Member, News, Wait};
 use super::shared::Shared;
 use crate::backend::{Access, Backend, Fault};
+use crate::cluster::NodeState;
 use crate::error::{Error, ErrorKind};
 
 /// Why a node gives no connection.
@@ -41,9 +42,39 @@ impl<B: Backend> Shared<B> {
     ) -> Result<Lease<B>, Trouble> {
         let wait = || self.wait_until(deadline);
         match member.connection(access, wait).await {
-            Ok(object) => Ok(Lease::new(self, member, object, access, answer)),
+            Ok(mut object) => {
+                if let Some(news) = object.news.take() {
+                    self.greet(&member, access, &news)?;
+                }
+                Ok(Lease::new(self, member, object, access, answer))
+            }
             Err(error) => Err(self.trouble(&member, error)),
         }
+    }
+
+    /// Takes note of what a node said on a new connection. An error, if it is not (any more) what
+    /// was wanted.
+    fn greet(&self, member: &Member<B>, access: Access, news: &News) -> Result<(), Trouble> {
+        self.learn(|belief| {
+            belief.cluster.observed(member.id, news.asked, news.answered, &news.observation);
+        });
+        let snapshot = self.snapshot();
+        let state = snapshot.view.nodes.iter().find(|n| n.id == member.id).map(|n| n.state);
+        let serves = match access {
+            Access::ReadWrite => state == Some(NodeState::Primary),
+            Access::ReadOnly => {
+                matches!(state, Some(NodeState::Primary | NodeState::Replica | NodeState::Lagging))
+            }
+        };
+        if serves {
+            return Ok(());
+        }
+        let kind = match (access, state) {
+            (_, Some(NodeState::Foreign)) => ErrorKind::ForeignCluster,
+            (Access::ReadWrite, _) => ErrorKind::NotPrimary,
+            (Access::ReadOnly, _) => ErrorKind::Disconnected,
+        };
+        Err(Trouble::Node(Error::before(kind).node(member.name())))
     }
 
     fn wait_until(&self, deadline: Instant) -> Option<Wait> {
@@ -61,6 +92,9 @@ impl<B: Backend> Shared<B> {
             PoolError::Timeout(_) => {
                 self.telemetry.exhausted();
                 Trouble::Busy(failed(ErrorKind::Busy))
+            }
+            PoolError::Backend(ConnectError::Lost) => {
+                Trouble::Node(failed(ErrorKind::Disconnected).message("the node was lost"))
             }
             PoolError::Backend(ConnectError::TooSlow) => {
                 member.wake.notify_one();
@@ -86,4 +120,3 @@ impl<B: Backend> Shared<B> {
         }
     }
 }
-

@@ -1,5 +1,4 @@
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +7,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::node::{Connector, Member, Slot};
+use super::patience::patiently;
 use super::shared::Shared;
 use super::verdict::{Effect, Mark, unanswered, verdict};
 use crate::backend::{Access, Backend};
 use crate::error::{Error, ErrorKind};
+use crate::position::SystemId;
 use crate::token::CausalContext;
-
-/// How often a slow answer's node is looked at, to give up early if it is lost.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A connection on loan. Gives it back, or throws it away, when it is dropped.
 pub(crate) struct Lease<B: Backend> {
@@ -25,10 +23,16 @@ pub(crate) struct Lease<B: Backend> {
     marks: Marks,
     access: Access,
     answer: Duration,
-    /// Whose reads these are, and the incarnation of the node that serves them.
-    reader: Option<(CausalContext, u32)>,
+    /// Whose reads these are, if what they see must be noted.
+    reader: Option<Reader>,
     /// The place among reads that have fallen back to the primary.
-    _fallback: Option<OwnedSemaphorePermit>,
+    fallback: Option<OwnedSemaphorePermit>,
+}
+
+/// Who reads on a replica: no later read of theirs may see less.
+pub(crate) struct Reader {
+    pub(crate) context: CausalContext,
+    pub(crate) system: SystemId,
 }
 
 /// What has become of the connection while it was on loan.
@@ -41,6 +45,8 @@ struct Marks {
     /// A transaction is open on it.
     open: bool,
     generation: u64,
+    /// Of the node, when the connection was made.
+    incarnation: u32,
 }
 
 /// Watches one exchange on a leased connection.
@@ -50,7 +56,7 @@ pub(crate) struct Watch<'a, B: Backend> {
     marks: &'a mut Marks,
     access: Access,
     answer: Duration,
-    reader: Option<&'a (CausalContext, u32)>,
+    reader: Option<&'a Reader>,
 }
 
 impl<B: Backend> Lease<B> {
@@ -62,27 +68,24 @@ impl<B: Backend> Lease<B> {
         answer: Duration,
     ) -> Self {
         member.begin();
-        let marks =
-            Marks { busy: false, broken: false, open: false, generation: object.generation };
-        Self {
-            shared: Arc::clone(shared),
-            member,
-            object: Some(object),
-            marks,
-            access,
-            answer,
-            reader: None,
-            _fallback: None,
-        }
+        let marks = Marks {
+            busy: false,
+            broken: false,
+            open: false,
+            generation: object.generation,
+            incarnation: object.incarnation,
+        };
+        let (shared, object) = (Arc::clone(shared), Some(object));
+        Self { shared, member, object, marks, access, answer, reader: None, fallback: None }
     }
 
-    pub(crate) fn read_by(mut self, reader: Option<(CausalContext, u32)>) -> Self {
+    pub(crate) fn read_by(mut self, reader: Option<Reader>) -> Self {
         self.reader = reader;
         self
     }
 
     pub(crate) fn fallback(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
-        self._fallback = place;
+        self.fallback = place;
         self
     }
 
@@ -94,24 +97,18 @@ impl<B: Backend> Lease<B> {
         &self.member
     }
 
+    /// Of the node, when the connection was made.
+    pub(crate) fn incarnation(&self) -> u32 {
+        self.marks.incarnation
+    }
+
     /// Whether a transaction is open, and is to be rolled back if nobody ends it.
     pub(crate) fn set_open(&mut self, open: bool) {
         self.marks.open = open;
     }
 
-    pub(crate) fn connection(&self) -> &B::Connection {
-        match &self.object {
-            Some(object) => &object.connection,
-            None => unreachable!("a lease holds its connection until it is dropped"),
-        }
-    }
-
-    pub(crate) fn connection_mut(&mut self) -> &mut B::Connection {
-        self.parts().0
-    }
-
-    /// The connection, and the watch over one exchange on it.
-    pub(crate) fn parts(&mut self) -> (&mut B::Connection, Watch<'_, B>) {
+    /// The connection, the watch over one exchange on it, and the backend.
+    pub(crate) fn parts(&mut self) -> (&mut B::Connection, Watch<'_, B>, &B) {
         let Some(object) = &mut self.object else {
             unreachable!("a lease holds its connection until it is dropped")
         };
@@ -124,16 +121,16 @@ impl<B: Backend> Lease<B> {
             answer: self.answer,
             reader: self.reader.as_ref(),
         };
-        (&mut slot.connection, watch)
-    }
-
-    /// What an error means that came from the connection behind the pool's back.
-    pub(crate) fn diagnose(&mut self, effect: Effect, error: B::Error) -> Error {
-        self.parts().1.diagnose(effect, error)
+        (&mut slot.connection, watch, &self.shared.backend)
     }
 }
 
 impl<B: Backend> Watch<'_, B> {
+    /// An exchange whose answer its caller does not get to see.
+    pub(crate) fn unseen(self) -> Self {
+        Self { reader: None, ..self }
+    }
+
     /// Carries out one exchange under a deadline, and learns from how it ends.
     ///
     /// Dropping it midway costs the connection.
@@ -142,50 +139,46 @@ impl<B: Backend> Watch<'_, B> {
         effect: Effect,
         exchange: impl Future<Output = Result<T, B::Error>>,
     ) -> Result<T, Error> {
+        let (member, generation) = (self.member, self.marks.generation);
+        let lost = || member.generation() != generation;
+        // Nothing is sent to a node that was lost meanwhile: a revived old primary, say.
+        if lost() || self.marks.broken || self.marks.busy {
+            self.marks.broken = true;
+            return Err(Error::before(ErrorKind::Disconnected)
+                .node(member.name())
+                .message("the connection is from before its node was lost"));
+        }
         let started = Instant::now();
         self.marks.busy = true;
-        let mut exchange = pin!(exchange);
-        let answered = loop {
-            let waited = Instant::now().saturating_duration_since(started);
-            let step = self.answer.saturating_sub(waited).min(PATIENCE);
-            match timeout(step, &mut exchange).await {
-                Ok(answered) => break Some(answered),
-                Err(_) => {
-                    let waited = Instant::now().saturating_duration_since(started);
-                    let lost = self.member.generation() != self.marks.generation;
-                    if lost || waited >= self.answer {
-                        break None;
-                    }
-                }
-            }
-        };
+        let answered = patiently(started, self.answer, lost, exchange).await;
         let now = Instant::now();
         let took = now.saturating_duration_since(started);
+        // What was shown to the caller counts as seen, even if more was to come and failed.
+        if let (Some(reader), Some(_)) = (self.reader, &answered) {
+            reader.context.read_from(reader.system, self.marks.incarnation, now);
+        }
         match answered {
             Some(Ok(value)) => {
                 self.marks.busy = false;
-                self.member.answered(took);
+                member.answered(took);
                 self.shared.telemetry.answered(self.access, took, None);
-                if let Some((context, incarnation)) = self.reader {
-                    context.read_from(*incarnation, now);
-                }
                 Ok(value)
             }
             Some(Err(error)) => {
                 self.marks.busy = false;
-                let error = self.diagnose(effect, error);
-                Err(error)
+                Err(self.diagnose(effect, error, took))
             }
             None => {
                 // Stays busy: the answer may still come, and would be taken for the next one's.
-                self.member.wake.notify_one();
+                member.wake.notify_one();
                 self.shared.telemetry.answered(self.access, took, Some(ErrorKind::Timeout));
-                Err(Error::new(ErrorKind::Timeout, unanswered(effect)).node(self.member.name()))
+                Err(Error::new(ErrorKind::Timeout, unanswered(effect)).node(member.name()))
             }
         }
     }
 
-    pub(crate) fn diagnose(self, effect: Effect, error: B::Error) -> Error {
+    /// What an answer with an error means.
+    pub(crate) fn diagnose(self, effect: Effect, error: B::Error, took: Duration) -> Error {
         let fault = self.shared.backend.fault(&error);
         let (kind, outcome, mark) = verdict(fault, effect, self.access);
         match mark {
@@ -202,7 +195,7 @@ impl<B: Backend> Watch<'_, B> {
                 self.member.wake.notify_one();
             }
         }
-        self.shared.telemetry.answered(self.access, Duration::ZERO, Some(kind));
+        self.shared.telemetry.answered(self.access, took, Some(kind));
         Error::new(kind, outcome).node(self.member.name()).source_of(error)
     }
 }

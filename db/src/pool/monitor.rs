@@ -25,7 +25,7 @@ pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member
         match answer {
             Ok(seen) => {
                 member.answered(now.saturating_duration_since(asked));
-                shared.learn(|belief| belief.cluster.observed(member.id, asked, now, seen));
+                shared.learn(|belief| belief.cluster.observed(member.id, asked, now, &seen));
             }
             Err(failure) => {
                 connection = None;

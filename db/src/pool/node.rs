@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use super::config::PoolConfig;
-use crate::backend::{Access, Backend, Role};
+use super::patience::patiently;
+use crate::backend::{Access, Backend, Observation, Role};
 use crate::cluster::{NodeId, Traits};
 use crate::error::{Error, ErrorKind};
 
 /// A node of the pool, as it is configured.
-#[derive(Clone)]
 pub struct Node<B: Backend> {
     pub(crate) name: Arc<str>,
     pub(crate) target: B::Target,
@@ -66,6 +66,18 @@ impl<B: Backend> Node<B> {
     }
 }
 
+impl<B: Backend> Clone for Node<B> {
+    fn clone(&self) -> Self {
+        Self {
+            name: Arc::clone(&self.name),
+            target: self.target.clone(),
+            tag: self.tag.clone(),
+            zone: self.zone.clone(),
+            connections: self.connections,
+        }
+    }
+}
+
 impl<B: Backend> fmt::Debug for Node<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
@@ -102,6 +114,7 @@ impl<B: Backend> Member<B> {
         node: Node<B>,
         backend: &Arc<B>,
         config: &PoolConfig,
+        draw: &Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Result<Self, Error> {
         let generation = Arc::new(AtomicU64::new(0));
         let size = node.connections.unwrap_or(config.connections);
@@ -115,6 +128,7 @@ impl<B: Backend> Member<B> {
                 answer: config.probe_deadline,
                 lifetime: config.max_lifetime,
                 verify_after: config.verify_after,
+                draw: Arc::clone(draw),
             };
             // Last in, first out: what is not needed grows idle, and is closed.
             managed::Pool::builder(connector)
@@ -225,7 +239,8 @@ impl<B: Backend> Member<B> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A connection, at once if one is free, else within `wait`.
+    /// A connection, at once if one is free, else within `wait`, and no longer than the node is
+    /// there.
     pub(crate) async fn connection(
         &self,
         access: Access,
@@ -233,15 +248,22 @@ impl<B: Backend> Member<B> {
     ) -> Result<Object<Connector<B>>, PoolError<ConnectError<B::Error>>> {
         let pool = self.pool(access);
         let now = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
-        match pool.timeout_get(&now).await {
-            Err(PoolError::Timeout(kind)) => match wait() {
+        let generation = self.generation();
+        let lost = || self.generation() != generation;
+        // Making or testing a connection has deadlines of its own.
+        let limit = Duration::MAX;
+        match patiently(Instant::now(), limit, lost, pool.timeout_get(&now)).await {
+            None => Err(PoolError::Backend(ConnectError::Lost)),
+            Some(Err(PoolError::Timeout(kind))) => match wait() {
                 Some(wait) => {
                     let later = Timeouts { wait: Some(wait.limit), ..Timeouts::default() };
-                    pool.timeout_get(&later).await
+                    patiently(Instant::now(), limit, lost, pool.timeout_get(&later))
+                        .await
+                        .unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
                 }
                 None => Err(PoolError::Timeout(kind)),
             },
-            done => done,
+            Some(done) => done,
         }
     }
 }
@@ -262,20 +284,35 @@ pub(crate) struct Connector<B: Backend> {
     answer: Duration,
     lifetime: Duration,
     verify_after: Duration,
+    /// Chance, for the lifetimes.
+    draw: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 /// A connection in a pool.
 pub(crate) struct Slot<B: Backend> {
     pub(crate) connection: B::Connection,
     pub(crate) generation: u64,
+    /// Of the node, when the connection was made.
+    pub(crate) incarnation: u32,
+    /// What the node said then, until somebody has taken note of it.
+    pub(crate) news: Option<News>,
     pub(crate) used: Instant,
     expires: Instant,
+}
+
+/// What a node said about itself on a new connection.
+pub(crate) struct News {
+    pub(crate) observation: Observation,
+    pub(crate) asked: Instant,
+    pub(crate) answered: Instant,
 }
 
 /// Why there is no new connection.
 #[derive(Debug)]
 pub(crate) enum ConnectError<E> {
     TooSlow,
+    /// The node was lost meanwhile.
+    Lost,
     /// It leads to a replica, and was to write.
     NotPrimary,
     Backend(E),
@@ -288,18 +325,26 @@ impl<B: Backend> managed::Manager for Connector<B> {
     async fn create(&self) -> Result<Slot<B>, Self::Error> {
         // Read first: if the node is lost while this connects, the connection is evicted too.
         let generation = self.generation.load(Ordering::Acquire);
-        let connecting = timeout(self.connect, self.backend.connect(&self.target, self.access));
-        let connection = match connecting.await {
+        let connecting = timeout(self.connect, self.open());
+        let (connection, news) = match connecting.await {
             Err(_) => return Err(ConnectError::TooSlow),
             Ok(Err(error)) => return Err(ConnectError::Backend(error)),
-            Ok(Ok(connection)) => connection,
+            Ok(Ok(opened)) => opened,
         };
-        if self.access == Access::ReadWrite && self.is_replica(&connection) {
+        if self.access == Access::ReadWrite && news.observation.role == Role::Replica {
             return Err(ConnectError::NotPrimary);
         }
-        let now = Instant::now();
-        let lifetime = self.lifetime.mul_f64(1.0 - fastrand::f64() / 10.0);
-        Ok(Slot { connection, generation, used: now, expires: now + lifetime })
+        let now = news.answered;
+        let chance = (self.draw)() % 1000;
+        let lifetime = self.lifetime.mul_f64(1.0 - chance as f64 / 10_000.0);
+        Ok(Slot {
+            connection,
+            generation,
+            incarnation: news.observation.incarnation_hash(),
+            news: Some(news),
+            used: now,
+            expires: now + lifetime,
+        })
     }
 
     async fn recycle(&self, slot: &mut Slot<B>, _: &Metrics) -> RecycleResult<Self::Error> {
@@ -329,6 +374,15 @@ impl<B: Backend> managed::Manager for Connector<B> {
 }
 
 impl<B: Backend> Connector<B> {
+    /// Connects, and asks who is there. The monitor asked too, but maybe somebody else: the node may
+    /// have been restarted, rebuilt or replaced since.
+    async fn open(&self) -> Result<(B::Connection, News), B::Error> {
+        let mut connection = self.backend.connect(&self.target, self.access).await?;
+        let asked = Instant::now();
+        let observation = self.backend.observe(&mut connection).await?;
+        Ok((connection, News { observation, asked, answered: Instant::now() }))
+    }
+
     fn is_replica(&self, connection: &B::Connection) -> bool {
         self.backend.role(connection) == Some(Role::Replica)
     }

@@ -1,19 +1,18 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::acquire::Trouble;
-use super::lease::{Lease, Watch};
+use super::lease::{Lease, Reader};
 use super::node::Member;
+use super::reading::ReadConnection;
 use super::shared::Shared;
-use super::verdict::Effect;
 use crate::backend::{Access, Backend, Role};
-use crate::cluster::{Route, Seen, Standing, Want};
+use crate::cluster::{Route, Seen, Standing, View, Want};
 use crate::error::{Error, ErrorKind};
 use crate::position::{Position, SystemId};
 use crate::token::{CausalContext, Token};
@@ -97,7 +96,8 @@ impl<'a, B: Backend> Read<'a, B> {
     /// A connection to a node that may serve this read.
     ///
     /// [`ReadConnection::pending`] is set if the node must first say that it has come far enough.
-    /// Called again after [`give_up`](Self::give_up), it finds another node.
+    /// Called again after [`forgive`](Self::forgive) or [`too_slow`](Self::too_slow), it finds
+    /// another node.
     pub(crate) async fn pick(&mut self) -> Result<ReadConnection<B>, Error> {
         let deadline = match self.progress.deadline {
             Some(deadline) => deadline,
@@ -127,13 +127,12 @@ impl<'a, B: Backend> Read<'a, B> {
             );
             match acquired.await {
                 Ok(lease) => {
-                    let reader = self.context.clone().map(|context| (context, choice.incarnation));
-                    return Ok(ReadConnection {
-                        lease: lease.read_by(reader).fallback(fallback),
-                        role: choice.role,
-                        pending: choice.check,
-                        place: choice.place,
-                    });
+                    // What was promised of the node was promised of this incarnation of it.
+                    if choice.by_incarnation && lease.incarnation() != choice.incarnation {
+                        self.progress.tried |= bit(choice.place);
+                        continue;
+                    }
+                    return Ok(self.lend(lease.fallback(fallback), &choice));
                 }
                 Err(Trouble::Final(error)) => return Err(error),
                 Err(trouble) => {
@@ -144,25 +143,33 @@ impl<'a, B: Backend> Read<'a, B> {
         }
     }
 
-    /// Does not come back to the node of this connection, and, if it was too far behind, to no
-    /// replica.
-    pub(crate) fn give_up(&mut self, connection: &ReadConnection<B>) {
-        if connection.pending.is_some() {
-            self.progress.only_primary = true;
-        } else {
-            self.progress.tried |= bit(connection.place);
+    fn lend(&self, lease: Lease<B>, choice: &Choice<B>) -> ReadConnection<B> {
+        let mut reader = self.context.clone().zip(choice.system);
+        // On a primary, what was read gets a position instead, so that its reader is free to go on
+        // to a replica. Where there is none, there is nothing to note.
+        let on_primary = choice.role == Role::Primary;
+        let noting = if on_primary && choice.others { reader.clone() } else { None };
+        if on_primary {
+            reader = None;
         }
+        let reader = reader.map(|(context, system)| Reader { context, system });
+        ReadConnection {
+            lease: lease.read_by(reader),
+            role: choice.role,
+            pending: choice.check,
+            place: choice.place,
+            noting,
+        }
+    }
+
+    /// The replica was too far behind for too long: only the primary will do now.
+    pub(crate) fn too_slow(&mut self) {
+        self.progress.only_primary = true;
     }
 
     /// How long to wait for a replica to catch up.
     pub(crate) fn catch_up(&self) -> Duration {
         self.shared.config.catch_up
-    }
-
-    /// Whether this read was refused by a node in a way that another node may not.
-    pub(crate) fn may_retry(&self, error: &Error) -> bool {
-        error.is_retryable()
-            && self.progress.deadline.is_none_or(|deadline| Instant::now() < deadline)
     }
 
     fn choose(&self) -> Result<Choice<B>, Error> {
@@ -198,6 +205,9 @@ impl<'a, B: Backend> Read<'a, B> {
             role,
             check,
             incarnation: node.incarnation,
+            by_incarnation: want.seen.is_some(),
+            system: view.system,
+            others: view.nodes.len() > 1,
             last: role == Role::Primary || !view.read_set.iter().any(|other| untried(&other)),
             fallback: role == Role::Primary
                 && !self.primary
@@ -206,18 +216,23 @@ impl<'a, B: Backend> Read<'a, B> {
     }
 
     /// What the context and the token demand of a node.
-    fn demand(
-        &self,
-        view: &crate::cluster::View,
-    ) -> Result<(Option<Position>, Option<Seen>), Error> {
+    fn demand(&self, view: &View) -> Result<(Option<Position>, Option<Seen>), Error> {
         let requirement = self.context.as_ref().map(CausalContext::requirement);
         let (written, seen) = requirement.map_or((None, None), |r| (r.written, r.seen));
+        let foreign = |system: SystemId| {
+            if view.system.is_none_or(|ours| ours == system) {
+                return Ok(());
+            }
+            let message = format!("it speaks of system {system}");
+            Err(Error::before(ErrorKind::ForeignToken).message(message))
+        };
+        let seen = match seen {
+            Some((system, seen)) => foreign(system).map(|()| Some(seen))?,
+            None => None,
+        };
         let mut after: Option<Position> = None;
         for (system, position) in [written, self.after].into_iter().flatten() {
-            if view.system.is_some_and(|ours| ours != system) {
-                return Err(Error::before(ErrorKind::ForeignToken)
-                    .message(format!("it speaks of system {system}")));
-            }
+            foreign(system)?;
             match view.standing(position) {
                 // It is nowhere: no node can be asked for it.
                 Standing::Lost => {
@@ -265,14 +280,24 @@ impl<'a, B: Backend> Read<'a, B> {
             let mut connection = self.pick().await?;
             match connection.settle(self.catch_up()).await {
                 Ok(true) => return Ok(connection),
-                Ok(false) => self.give_up(&connection),
-                Err(error) if self.may_retry(&error) => {
-                    connection.pending = None;
-                    self.give_up(&connection);
-                }
-                Err(error) => return Err(error),
+                Ok(false) => self.too_slow(),
+                Err(error) => self.forgive(&connection, error)?,
             }
         }
+    }
+
+    /// The node failed in a way that another one may not: looks further. Else the error.
+    pub(crate) fn forgive(
+        &mut self,
+        connection: &ReadConnection<B>,
+        error: Error,
+    ) -> Result<(), Error> {
+        let in_time = self.progress.deadline.is_none_or(|deadline| Instant::now() < deadline);
+        if !(error.is_retryable() && in_time) {
+            return Err(error);
+        }
+        self.progress.tried |= bit(connection.place);
+        Ok(())
     }
 }
 
@@ -302,6 +327,11 @@ struct Choice<B: Backend> {
     role: Role,
     check: Option<u64>,
     incarnation: u32,
+    /// It was chosen for what this incarnation has served before.
+    by_incarnation: bool,
+    system: Option<SystemId>,
+    /// Other nodes are there, which a reader could go on to.
+    others: bool,
     /// No other node is left to try.
     last: bool,
     /// A replica would have been better, and the primary is to be spared.
@@ -311,101 +341,3 @@ struct Choice<B: Backend> {
 fn bit(place: usize) -> u64 {
     1 << place.min(63)
 }
-
-/// A connection for reading. It is given back when it is dropped.
-///
-/// The database itself refuses writes on it, on the primary too.
-pub struct ReadConnection<B: Backend> {
-    pub(crate) lease: Lease<B>,
-    role: Role,
-    /// The node has yet to say that it has reached this offset.
-    pub(crate) pending: Option<u64>,
-    place: usize,
-}
-
-impl<B: Backend> ReadConnection<B> {
-    /// The name of the node.
-    #[must_use]
-    pub fn served_by(&self) -> &str {
-        self.lease.member().name()
-    }
-
-    /// Whether the primary serves this read, or a replica.
-    #[must_use]
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Carries out statements under one deadline; an error says what it means.
-    ///
-    /// # Errors
-    ///
-    /// When the database says no, or nothing in time.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped midway, the connection is closed.
-    pub async fn run<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut B::Connection) -> Result<T, B::Error>,
-    ) -> Result<T, Error> {
-        let (connection, watch) = self.parts();
-        watch.over(Effect::Read, work(connection)).await
-    }
-
-    /// What an error means that came from the connection directly.
-    pub fn diagnose(&mut self, error: B::Error) -> Error {
-        self.lease.diagnose(Effect::Read, error)
-    }
-
-    pub(crate) fn parts(&mut self) -> (&mut B::Connection, Watch<'_, B>) {
-        self.lease.parts()
-    }
-
-    /// Waits until the node has come far enough. `false` if it has not within `limit`.
-    pub(crate) async fn settle(&mut self, limit: Duration) -> Result<bool, Error> {
-        let Some(offset) = self.pending else { return Ok(true) };
-        let begun = Instant::now();
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let shared = Arc::clone(self.lease.shared());
-            let (connection, watch) = self.parts();
-            let reached = watch.over(Effect::Read, shared.backend.replayed(connection)).await?;
-            if reached >= offset {
-                self.pending = None;
-                shared.telemetry.caught_up(true);
-                return Ok(true);
-            }
-            if Instant::now().saturating_duration_since(begun) + pause > limit {
-                shared.telemetry.caught_up(false);
-                return Ok(false);
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(8));
-        }
-    }
-}
-
-impl<B: Backend> Deref for ReadConnection<B> {
-    type Target = B::Connection;
-
-    fn deref(&self) -> &B::Connection {
-        self.lease.connection()
-    }
-}
-
-impl<B: Backend> DerefMut for ReadConnection<B> {
-    fn deref_mut(&mut self) -> &mut B::Connection {
-        self.lease.connection_mut()
-    }
-}
-
-impl<B: Backend> fmt::Debug for ReadConnection<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadConnection")
-            .field("node", &self.served_by())
-            .field("role", &self.role)
-            .finish_non_exhaustive()
-    }
-}
-

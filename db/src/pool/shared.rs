@@ -105,6 +105,12 @@ impl<B: Backend> Shared<B> {
         z ^ (z >> 31)
     }
 
+    /// The same sequence, for those who outlive a borrow.
+    pub(crate) fn draws(self: &Arc<Self>) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+        let shared = Arc::downgrade(self);
+        Arc::new(move || shared.upgrade().map_or(0, |shared| shared.draw()))
+    }
+
     /// Changes the belief and publishes what follows from it, at once and in order.
     pub(crate) fn learn(&self, change: impl FnOnce(&mut Belief<B>)) {
         let mut belief = self.belief();
@@ -149,9 +155,8 @@ impl<B: Backend> Shared<B> {
 
 /// Whether a node's connections are worth nothing after this change.
 fn lost(before: Option<NodeState>, now: NodeState) -> bool {
-    let usable = |state| {
-        matches!(state, NodeState::Primary | NodeState::Replica | NodeState::Lagging)
-    };
+    let usable =
+        |state| matches!(state, NodeState::Primary | NodeState::Replica | NodeState::Lagging);
     match before {
         // A primary's connections for writing must not survive its demotion.
         Some(NodeState::Primary) => now != NodeState::Primary,

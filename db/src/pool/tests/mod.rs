@@ -1,0 +1,1 @@
+//! The shell over a database in memory, in paused time.
