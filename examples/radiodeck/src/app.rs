@@ -53,7 +53,10 @@ impl App {
         self
     }
 
-    /// The site as one request sees it.
+    /// The site as one listener's request sees it.
+    ///
+    /// Strangers write nothing, so they need no context, and without one a shared cache may keep
+    /// their pages.
     pub(crate) fn within(&self, request: &Extensions) -> Self {
         let mut app = self.clone();
         if let Some(store) = app.store.within(request) {

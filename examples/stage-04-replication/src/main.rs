@@ -67,7 +67,8 @@ async fn run(options: Options) -> Result<(), launch::Error> {
     let stop = launch::Stop::on_signal()?;
     let listener = launch::bind(options.listen).await?;
     let data = launch::DataDir::new(options.data)?;
-    store(options.primary, &options.replica, data.path()).await?;
+    let urls: Vec<_> = options.primary.into_iter().chain(options.replica).collect();
+    store(&urls, data.path()).await?;
 
     let servers = AppServers::start_alike(options.servers, &data).await?;
     let mut endpoints = Vec::new();
@@ -94,8 +95,9 @@ async fn run(options: Options) -> Result<(), launch::Error> {
 async fn app(socket: &Path, options: Options) -> Result<(), launch::Error> {
     let stop = launch::Stop::on_signal_or_orphaned()?;
     let data = launch::DataDir::new(options.data)?;
-    let store = store(options.primary, &options.replica, data.path()).await?;
-    let causal = CausalLayer::cookie(TokenKey::open(data.file("token.key"))?);
+    let urls: Vec<_> = options.primary.into_iter().chain(options.replica).collect();
+    let store = store(&urls, data.path()).await?;
+    let causal = CausalLayer::cookie(TokenKey::from_file(data.file("token.key"))?).insecure();
     let listener = servers::listen(socket)?;
     let app = App::shared(store).named(&servers::name(socket));
     let site = site(app).layer(causal).into_make_service_with_connect_info::<Peer>();
@@ -104,24 +106,18 @@ async fn app(socket: &Path, options: Options) -> Result<(), launch::Error> {
 }
 
 /// A store that reads on replicas and writes on their primary.
-async fn store(
-    primary: Option<String>,
-    replicas: &[String],
-    data: &Path,
-) -> Result<Arc<dyn Store>, launch::Error> {
-    if let Some(primary) = &primary {
-        let mut pool = RwPool::builder(Postgres::new()).remember(data.join("seen"));
-        for (index, url) in [primary].into_iter().chain(replicas).enumerate() {
-            pool = pool.node(Node::new(format!("db-{}", index + 1), Postgres::target(url)?));
-        }
-        return replicated::servers(pool.connect().await?).await;
+async fn store(urls: &[String], data: &Path) -> Result<Arc<dyn Store>, launch::Error> {
+    let seen = data.join("seen");
+    if urls.is_empty() {
+        let cluster = SqliteCluster::create(data.join("cluster"), ["db-1", "db-2", "db-3"])?;
+        let pool = RwPool::builder(Sqlite::new()).nodes(cluster.nodes()?).remember(seen);
+        return Ok(replicated::files(pool.connect().await?).await?);
     }
-    let cluster = SqliteCluster::create(data.join("cluster"), ["db-1", "db-2", "db-3"])?;
-    let mut pool = RwPool::builder(Sqlite::new()).remember(data.join("seen"));
-    for name in cluster.names() {
-        pool = pool.node(Node::new(name, cluster.target(name)?));
+    let mut pool = RwPool::builder(Postgres::new()).remember(seen);
+    for (index, url) in urls.iter().enumerate() {
+        pool = pool.node(Node::new(format!("db-{}", index + 1), Postgres::target(url)?));
     }
-    replicated::files(pool.connect().await?).await
+    Ok(replicated::servers(pool.connect().await?).await?)
 }
 
 /// The site and the layers around it, outermost first.

@@ -22,8 +22,7 @@ impl Replicated<Postgres> {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let read = self.pool.read().context(&self.context);
-        read.query(statement, parameters).await.map_err(|error| failed(operation, error))
+        self.reading().query(statement, parameters).await.map_err(|error| failed(operation, error))
     }
 
     /// Writes on the primary, in one statement.
@@ -33,8 +32,7 @@ impl Replicated<Postgres> {
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
-        let write = self.pool.write().context(&self.context);
-        write.query(statement, parameters).await.map_err(|error| failed(operation, error))
+        self.writing().query(statement, parameters).await.map_err(|error| failed(operation, error))
     }
 
     /// Fills a new database on the primary.

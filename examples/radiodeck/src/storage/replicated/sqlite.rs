@@ -18,8 +18,7 @@ impl Replicated<Sqlite> {
         operation: &'static str,
         work: impl Fn(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
     ) -> Result<T, StoreError> {
-        let read = self.pool.read().context(&self.context);
-        read.call(work).await.map_err(|error| failed(operation, error))
+        self.reading().call(work).await.map_err(|error| failed(operation, error))
     }
 
     /// Writes on the primary, in one transaction.
@@ -28,7 +27,7 @@ impl Replicated<Sqlite> {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let write = self.pool.write().context(&self.context).deadline(WRITE_WITHIN);
+        let write = self.writing().deadline(WRITE_WITHIN);
         write.call(move |transaction| work(transaction)).await.map_err(|error| failed(operation, error))
     }
 }
