@@ -1,10 +1,10 @@
 //! Accidents to try on a cluster of files, from another terminal, while the site serves.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use terrace_db::backend::sqlite::SqliteCluster;
 
+#[allow(unused_imports)]
 use crate::launch;
 
 /// What may happen to a node.
