@@ -3,6 +3,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backend;
+#[cfg(feature = "classify")]
+#[cfg_attr(docsrs, doc(cfg(feature = "classify")))]
+pub mod classify;
 mod cluster;
 mod error;
 pub mod layer;
@@ -15,6 +18,7 @@ mod token;
 pub use backend::{Access, Backend};
 pub use cluster::{Fork, History, NodeState, Standing};
 pub use error::{Error, ErrorKind, Outcome};
+pub use layer::CausalLayer;
 pub use memory::MemoryError;
 pub use pool::{
     Begin, Builder, Node, NodeStatus, PoolConfig, Read, ReadConnection, RwPool, Status,

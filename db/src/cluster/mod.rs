@@ -2,21 +2,55 @@
 //!
 //! No clock, no lock, no I/O: [`Cluster`] is told what was seen and when, and publishes a [`View`];
 //! a view answers where a read may go.
+//!
+//! Whom it believes, and when:
+//!
+//! - **Identity.** The first system that is seen (or remembered) is the pool's own. Nodes of another
+//!   one are not asked anything, and what they say of timelines does not count.
+//! - **Timelines.** The highest one ever seen counts, whoever said it, and outlives the process. A
+//!   writable node on a lower one is stale for good: until it follows somebody, or comes back on a
+//!   higher one.
+//! - **Equal timelines.** Two nodes that took writes on the same timeline are a split brain, also
+//!   when one of them is silent by now: a pool cannot tell a dead primary from one that others still
+//!   write to. It ends when one of them is seen as a replica, when the operator removes one from the
+//!   pool, or with the next promotion. Moving a primary's disk to another node of the pool is
+//!   therefore: remove the old one, add the new one.
+//! - **Order.** An answer that was asked for before what is known already changes nothing, except
+//!   that a timeline it speaks of did begin.
+//!
+//! Limits: a pool that does not see the newer timeline (because it reaches none of its nodes)
+//! believes the old one. What was read or written before a split brain was seen may be on either
+//! side of it.
 
+mod change;
+mod decide;
 mod history;
+mod lag;
+mod node;
 mod route;
+mod rule;
+mod trail;
 mod view;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+pub(crate) use self::change::Change;
+use self::decide::Writer;
 pub use self::history::{Fork, History, Standing};
+use self::node::Node;
 pub(crate) use self::route::{Route, Seen, Want};
-pub use self::view::NodeState;
-pub(crate) use self::view::{NodeView, Sample, View, Writable};
-use crate::backend::Observation;
+use self::rule::Rule;
+use self::trail::Trail;
+pub(crate) use self::view::{NodeState, NodeView, Sample, View, Writable};
+use crate::backend::{Observation, Role};
 use crate::position::SystemId;
 
 /// A node's stay in the pool. A node that is removed and added again has a new one.
@@ -53,85 +87,57 @@ pub(crate) enum Failure {
     Denied,
 }
 
-/// Something that changed, worth an event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    NewPrimary {
-        node: Arc<str>,
-        timeline: u32,
-    },
-    PrimaryLost {
-        node: Arc<str>,
-    },
-    SplitBrain {
-        nodes: Vec<Arc<str>>,
-        timeline: u32,
-    },
-    /// A writable node of an older timeline: not believed.
-    StalePrimary {
-        node: Arc<str>,
-        timeline: u32,
-    },
-    Foreign {
-        node: Arc<str>,
-        system: SystemId,
-    },
-    Down {
-        node: Arc<str>,
-    },
-    Up {
-        node: Arc<str>,
-    },
-    /// A replica left the read set because of its lag, or came back.
-    Lagging {
-        node: Arc<str>,
-    },
-    CaughtUp {
-        node: Arc<str>,
-    },
-}
-
-impl Change {
-    /// A short name, the same in metrics.
-    pub(crate) fn as_str(&self) -> &'static str {
-        "change"
-    }
-
-    /// Whether somebody should look.
-    pub(crate) fn is_alarming(&self) -> bool {
-        false
-    }
-}
-
-impl std::fmt::Display for Change {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// The pool's belief: fed with what nodes say, turned into views.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    #[expect(dead_code, reason = "skeleton")]
     bounds: Bounds,
+    system: Option<SystemId>,
+    /// The highest timeline that was ever seen.
+    timeline: u32,
+    history: History,
+    /// The timeline whose ancestors `history` has.
+    history_of: u32,
+    /// In the order of their ids.
+    nodes: Vec<Node>,
+    writer: Writer,
+    written: Option<Sample>,
+    trail: Trail,
+    changes: Vec<Change>,
 }
 
 impl Cluster {
     /// Knows nothing but, maybe, what was remembered from an earlier run: the cluster's identity
     /// and the highest timeline that was seen.
     pub(crate) fn new(bounds: Bounds, remembered: Option<(SystemId, u32)>) -> Self {
-        let _ = remembered;
-        Self { bounds }
+        let remembered = remembered.filter(|_| rule::on(Rule::Remember));
+        Self {
+            bounds,
+            system: remembered.map(|(system, _)| system),
+            timeline: remembered.map_or(0, |(_, timeline)| timeline),
+            history: History::default(),
+            history_of: 0,
+            nodes: Vec::new(),
+            writer: Writer::Nobody,
+            written: None,
+            trail: Trail::new(bounds.max_lag),
+            changes: Vec::new(),
+        }
     }
 
     /// A node joins. It serves nothing until it was seen.
     pub(crate) fn add(&mut self, id: NodeId, traits: Traits) {
-        let _ = (id, traits);
+        let node = Node::new(id, traits);
+        match self.nodes.binary_search_by_key(&id, |node| node.id) {
+            Ok(place) => self.nodes[place] = node,
+            Err(place) => self.nodes.insert(place, node),
+        }
+        self.decide();
     }
 
-    /// A node leaves.
+    /// A node leaves, and with it its claim to be the primary.
     pub(crate) fn remove(&mut self, id: NodeId) {
-        let _ = id;
+        self.nodes.retain(|node| node.id != id);
+        self.decide();
     }
 
     /// A node answered: asked then, answered now.
@@ -142,32 +148,70 @@ impl Cluster {
         now: Instant,
         seen: &Observation,
     ) {
-        let _ = (id, asked, now, seen);
+        let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) else { return };
+        let outdated = node.outdated(asked, seen.role);
+        if *self.system.get_or_insert(seen.system) != seen.system && rule::on(Rule::Identity) {
+            if !outdated {
+                node.is_foreign(asked, seen.system);
+            }
+        } else {
+            if !outdated {
+                node.answered(asked, now, seen);
+            }
+            self.learn(seen);
+        }
+        self.decide();
     }
 
     /// A node did not answer.
     pub(crate) fn failed(&mut self, id: NodeId, now: Instant, failure: Failure) {
-        let _ = (id, now, failure);
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) {
+            node.failed(now, failure);
+        }
+        self.decide();
     }
 
     /// A statement, or a parameter of the connection, said that this node is not (no longer) the
-    /// primary. Until it says otherwise in an observation, it gets no writes.
+    /// primary. It gets no writes until it says otherwise when asked after `now`.
     pub(crate) fn not_primary(&mut self, id: NodeId, now: Instant) {
-        let _ = (id, now);
+        if let Some(node) = self.nodes.iter_mut().find(|node| node.id == id) {
+            node.refused(now);
+        }
+        self.decide();
     }
 
     /// What to remember across restarts.
     pub(crate) fn remember(&self) -> Option<(SystemId, u32)> {
-        None
+        self.system.map(|system| (system, self.timeline))
     }
 
     /// What has changed since the last call.
     pub(crate) fn changes(&mut self) -> Vec<Change> {
-        Vec::new()
+        std::mem::take(&mut self.changes)
     }
 
-    /// The belief as of now. Nodes are in the order of their ids.
-    pub(crate) fn view(&self, now: Instant) -> View {
-        View::empty(now)
+    /// What an answer says about the cluster. That a timeline began stays true, however old the
+    /// answer is.
+    fn learn(&mut self, seen: &Observation) {
+        if seen.role == Role::Replica && !rule::on(Rule::ReplicaTimeline) {
+            return;
+        }
+        let of = seen.position.timeline;
+        let higher = of > self.timeline;
+        self.timeline = self.timeline.max(of);
+        if let Some(history) = &seen.history {
+            self.history.merge(self.history_of, history, of);
+            self.history_of = self.history_of.max(of);
+        }
+        if higher || seen.history.is_some() {
+            self.forget_lost();
+        }
+    }
+
+    /// What is not part of the history any more is no measure for anybody.
+    fn forget_lost(&mut self) {
+        let kept = |at| self.history.standing(at, self.timeline) != Standing::Lost;
+        self.trail.retain(kept);
+        self.written = self.written.filter(|sample| kept(sample.position));
     }
 }

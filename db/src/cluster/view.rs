@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::{History, NodeId};
+use super::{History, NodeId, Standing};
 use crate::position::{Position, SystemId};
 
 /// What a node is, in the pool's eyes.
@@ -10,13 +10,14 @@ use crate::position::{Position, SystemId};
 #[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "kebab-case"))]
 #[non_exhaustive]
 pub enum NodeState {
-    /// Not seen yet.
+    /// Not seen yet; or it has just refused a write as the primary, and is asked again.
     Unknown,
     /// The primary.
     Primary,
     /// A replica that serves reads.
     Replica,
-    /// A replica that is too far behind to serve reads, or not yet caught up after it was added.
+    /// A replica that is too far behind to serve reads, or not yet caught up after it was added, or
+    /// that holds writes which a promotion has dropped.
     Lagging,
     /// It takes writes, on a timeline that has ended: nobody asks it anything.
     StalePrimary,
@@ -62,7 +63,7 @@ pub(crate) enum Writable {
     Primary(usize),
     /// Nobody.
     Nobody,
-    /// Too many: the places of the contenders.
+    /// Too many: the places of the contenders, those among them that are silent now included.
     SplitBrain(Vec<usize>),
 }
 
@@ -75,25 +76,22 @@ pub(crate) struct View {
     /// Its ancestors.
     pub(crate) history: History,
     pub(crate) writable: Writable,
+    /// The last sample of the primary, or of the one before if there is none now: all that was
+    /// written before it was asked for lies before it.
+    pub(crate) written: Option<Sample>,
     pub(crate) nodes: Vec<NodeView>,
     /// Places of the untagged nodes that serve reads, those in the pool's own zone if there are any.
     pub(crate) read_set: Vec<usize>,
 }
 
 impl View {
-    /// How a position stands to the timeline that the cluster is on now.
-    pub(crate) fn standing(&self, position: Position) -> super::Standing {
+    /// How a position stands to the highest timeline that was seen.
+    pub(crate) fn standing(&self, position: Position) -> Standing {
         self.history.standing(position, self.timeline)
     }
 
-    pub(crate) fn empty(_now: Instant) -> Self {
-        Self {
-            system: None,
-            timeline: 0,
-            history: History::default(),
-            writable: Writable::Nobody,
-            nodes: Vec::new(),
-            read_set: Vec::new(),
-        }
+    /// Whether each node has answered, or failed to, since it was added.
+    pub(crate) fn settled(&self) -> bool {
+        self.nodes.iter().all(|node| node.state != NodeState::Unknown)
     }
 }

@@ -1,12 +1,32 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#![expect(
+    clippy::disallowed_types,
+    reason = "callers pass the wall time in; nothing reads it here"
+)]
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use http::{Extensions, Request};
 use tokio::time::Instant;
 
-use super::Token;
+use super::{Token, key};
 use crate::cluster::Seen;
 use crate::position::{Position, SystemId};
 
+/// Stands for several incarnations at once. No node has it, so that a read which asks for it goes
+/// where everything can be seen.
+const SEVERAL: u32 = u32::MAX;
+
 /// What one user, or one request, has written and seen so far.
+///
+/// Pass it to the reads and writes of a request: its reads then see its writes, and never less than
+/// an earlier read of it. [`CausalLayer`](crate::CausalLayer) gives one to each HTTP request and
+/// carries it on to the same user's next one; [`token`](Self::token) is for other ways, as a message
+/// in a queue.
+///
+/// A context speaks of one database cluster. What happens on another one, or a token of another one,
+/// replaces all it knew: positions of different clusters cannot be compared, and the one of last is
+/// the one that is in use. An application with two clusters keeps two contexts.
 ///
 /// # Clone
 ///
@@ -16,11 +36,14 @@ pub struct CausalContext {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct State {
-    written: Option<(SystemId, Position)>,
-    seen: Option<(SystemId, Seen)>,
+    system: Option<SystemId>,
+    written: Option<Position>,
+    seen: Option<Seen>,
     lost: Option<Position>,
+    /// Something was read or written, even if nothing moved by it.
+    used: bool,
 }
 
 /// What a context asks of a read.
@@ -41,15 +64,66 @@ impl CausalContext {
     /// can have been seen.
     #[must_use]
     pub fn from_token(token: Token, now: Instant) -> Self {
-        let _ = (token, now);
-        Self::default()
+        let context = Self::new();
+        context.observe(token, now);
+        context
+    }
+
+    /// The context that [`CausalLayer`](crate::CausalLayer) has given to this request.
+    #[must_use]
+    pub fn of<B>(request: &Request<B>) -> Option<&Self> {
+        Self::from_extensions(request.extensions())
+    }
+
+    /// The same, from the extensions alone: of `http::request::Parts`, for example.
+    #[must_use]
+    pub fn from_extensions(extensions: &Extensions) -> Option<&Self> {
+        extensions.get()
+    }
+
+    /// Also knows what a token says from now on: the later of two positions counts, in whichever
+    /// order they come. `now` is as in [`from_token`](Self::from_token).
+    ///
+    /// If the token and the context have seen different nodes, the next read goes where both can be
+    /// seen, to the primary if need be.
+    pub fn observe(&self, token: Token, now: Instant) {
+        let position = Some(token.position).filter(|position| position.timeline > 0);
+        let seen = (token.seen != 0).then_some(Seen { incarnation: token.seen, at: now });
+        self.of_system(token.system).join(position, seen);
+    }
+
+    /// Also knows all that `other` knows at this moment, as with [`observe`](Self::observe). What
+    /// either learns later, the other does not.
+    pub fn merge(&self, other: &Self) {
+        // Read first: both may be the same context, or merge into each other at the same time.
+        let theirs = *other.state();
+        let Some(system) = theirs.system else { return };
+        let mut state = self.of_system(system);
+        state.join(theirs.written, theirs.seen);
+        state.lost = state.lost.max(theirs.lost);
+        state.used |= theirs.used;
+    }
+
+    /// What can travel of it, made `now`; `None` if nothing was written or seen.
+    #[must_use]
+    pub fn token(&self, now: SystemTime) -> Option<Token> {
+        let state = self.state();
+        if state.written.is_none() && state.seen.is_none() {
+            return None;
+        }
+        Some(Token {
+            system: state.system?,
+            position: state.written.unwrap_or(Position::new(0, 0)),
+            seen: state.seen.map_or(0, |seen| seen.incarnation),
+            issued: key::issued(now),
+        })
     }
 
     /// The position that all of this context's writes lie before, if it has written, and that
     /// covers what it has read on a primary.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        self.state().written.map(|(_, position)| position)
+        self.state().written
     }
 
     /// The latest position of an acknowledged write that a promotion has dropped, if the pool has
@@ -59,27 +133,37 @@ impl CausalContext {
         self.state().lost
     }
 
+    /// Whether anything was read or written in it, in this process.
+    pub(crate) fn used(&self) -> bool {
+        self.state().used
+    }
+
     pub(crate) fn requirement(&self) -> Requirement {
         let state = self.state();
-        Requirement { written: state.written, seen: state.seen }
+        Requirement { written: state.system.zip(state.written), seen: state.system.zip(state.seen) }
     }
 
     /// A write was acknowledged, and lies before this position.
     pub(crate) fn wrote(&self, system: SystemId, position: Position) {
-        let mut state = self.state();
-        let older = state.written.filter(|(of, _)| *of == system).map(|(_, position)| position);
-        state.written = Some((system, older.max(Some(position)).unwrap_or(position)));
+        let mut state = self.of_system(system);
+        state.join(Some(position), None);
+        state.used = true;
     }
 
-    /// A read was served by this incarnation of a node, now or earlier.
+    /// A read was served by this incarnation of a node, now or earlier. It saw at least what this
+    /// context asked for, so it stands for all reads before it.
     pub(crate) fn read_from(&self, system: SystemId, incarnation: u32, now: Instant) {
-        self.state().seen = Some((system, Seen { incarnation, at: now }));
+        let mut state = self.of_system(system);
+        state.seen = Some(Seen { incarnation, at: now });
+        state.used = true;
     }
 
     /// All that was read so far lies before this position.
     pub(crate) fn read_up_to(&self, system: SystemId, position: Position) {
-        self.wrote(system, position);
-        self.state().seen = None;
+        let mut state = self.of_system(system);
+        state.join(Some(position), None);
+        state.seen = None;
+        state.used = true;
     }
 
     /// What was written before this position, and after the fork, is gone: no node is asked for it
@@ -87,12 +171,33 @@ impl CausalContext {
     pub(crate) fn mark_lost(&self, position: Position) {
         let mut state = self.state();
         state.lost = state.lost.max(Some(position));
-        if state.written.is_some_and(|(_, written)| written <= position) {
-            state.written = None;
-        }
+        state.written = state.written.filter(|written| *written > position);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, empty if it was another cluster's.
+    fn of_system(&self, system: SystemId) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        if state.system != Some(system) {
+            *state = State { system: Some(system), used: state.used, ..State::default() };
+        }
+        state
+    }
+}
+
+impl State {
+    fn join(&mut self, written: Option<Position>, seen: Option<Seen>) {
+        self.written = self.written.max(written);
+        self.seen = match (self.seen, seen) {
+            (Some(a), Some(b)) => {
+                let same = a.incarnation == b.incarnation;
+                let incarnation = if same { a.incarnation } else { SEVERAL };
+                Some(Seen { incarnation, at: a.at.max(b.at) })
+            }
+            (a, b) => a.or(b),
+        };
     }
 }

@@ -1,0 +1,32 @@
+/// Functions without side effects, sorted. Left out on purpose: what advances a sequence, takes a
+/// lock, notifies, sleeps, sets a parameter, reads files, or ends other sessions.
+#[rustfmt::skip]
+pub(super) const HARMLESS: &[&str] = &[
+    "abs", "age", "array_agg", "array_append", "array_length", "array_position",
+    "array_to_string", "avg", "bit_length", "bool_and", "bool_or", "btrim", "cardinality",
+    "ceil", "ceiling", "char_length", "chr", "coalesce", "concat", "concat_ws", "count",
+    "cume_dist", "current_date", "current_timestamp", "date", "date_bin", "date_part",
+    "date_trunc", "datetime", "decode", "degrees", "dense_rank", "encode", "every", "exp",
+    "extract", "first_value", "floor", "format", "gcd", "generate_series",
+    "generate_subscripts", "greatest", "group_concat", "grouping", "ifnull", "iif", "initcap",
+    "instr", "json_agg", "json_array_elements", "json_array_elements_text",
+    "json_array_length", "json_build_array", "json_build_object", "json_each",
+    "json_each_text", "json_extract", "json_extract_path", "json_extract_path_text",
+    "json_object", "json_object_agg", "json_object_keys", "json_typeof", "jsonb_agg",
+    "jsonb_array_elements", "jsonb_array_elements_text", "jsonb_array_length",
+    "jsonb_build_array", "jsonb_build_object", "jsonb_each", "jsonb_each_text",
+    "jsonb_extract_path", "jsonb_extract_path_text", "jsonb_object_agg", "jsonb_object_keys",
+    "jsonb_path_exists", "jsonb_path_query", "jsonb_set", "jsonb_typeof", "julianday", "lag",
+    "last_value", "lcm", "lead", "least", "left", "length", "ln", "log", "lower", "lpad",
+    "ltrim", "make_date", "make_interval", "make_timestamp", "max", "md5", "min", "mod",
+    "mode", "now", "nth_value", "ntile", "nullif", "octet_length", "overlay", "percent_rank",
+    "percentile_cont", "percentile_disc", "pi", "position", "pow", "power", "quote_ident",
+    "quote_literal", "radians", "rank", "regexp_match", "regexp_matches", "regexp_replace",
+    "regexp_split_to_array", "regexp_split_to_table", "repeat", "replace", "reverse", "right",
+    "round", "row_number", "row_to_json", "rpad", "rtrim", "sha256", "sign", "similarity",
+    "split_part", "sqrt", "starts_with", "stddev", "strftime", "string_agg", "string_to_array",
+    "strpos", "substr", "substring", "sum", "time", "to_char", "to_date", "to_json",
+    "to_jsonb", "to_number", "to_timestamp", "to_tsquery", "to_tsvector", "total", "translate",
+    "trim", "trunc", "ts_headline", "ts_rank", "ts_rank_cd", "typeof", "unnest", "upper",
+    "variance", "websearch_to_tsquery", "width_bucket",
+];
