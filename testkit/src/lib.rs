@@ -14,6 +14,7 @@
 //! | an HTTP server that follows a script | [`backend`] |
 //! | a load at a fixed rate, outcomes told apart | [`load`] |
 //! | a connection that is slow, swallowed, reset, refused, cut | [`fault`] |
+//! | to record what a store answered, and check that it could have | [`history`] |
 //! | the metrics that a test caused | [`recorder`] |
 //! | how often something allocates (feature `alloc`) | `alloc` |
 //! | how many instructions a function executes, beside a committed count | [`callgrind`], [`baseline`] |
@@ -49,6 +50,7 @@ pub mod contract;
 pub mod dirs;
 mod error;
 pub mod fault;
+pub mod history;
 pub mod load;
 pub mod ports;
 pub mod postgres;

@@ -56,15 +56,6 @@ pub struct Observation {
     pub history: Option<History>,
 }
 
-impl Observation {
-    /// The incarnation, as short as tokens carry it; never 0.
-    pub(crate) fn incarnation_hash(&self) -> u32 {
-        let mixed =
-            (self.incarnation ^ self.system.0.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        u32::try_from(mixed >> 32).unwrap_or(u32::MAX).max(1)
-    }
-}
-
 /// What an error of the database means for the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

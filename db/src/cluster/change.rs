@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use super::node::Node;
@@ -28,6 +29,56 @@ pub(crate) enum Change {
     CaughtUp { node: Arc<str> },
     /// A replica holds writes that a promotion has dropped. It has to be rebuilt.
     Diverged { node: Arc<str> },
+}
+
+impl Change {
+    /// A short name, the same in metrics.
+    pub(crate) fn as_str(&self) -> &'static str {
+        match self {
+            Self::NewPrimary { .. } => "new_primary",
+            Self::PrimaryLost { .. } => "primary_lost",
+            Self::SplitBrain { .. } => "split_brain",
+            Self::StalePrimary { .. } => "stale_primary",
+            Self::Foreign { .. } => "foreign",
+            Self::Down { .. } => "down",
+            Self::Denied { .. } => "denied",
+            Self::Up { .. } => "up",
+            Self::Lagging { .. } => "lagging",
+            Self::CaughtUp { .. } => "caught_up",
+            Self::Diverged { .. } => "diverged",
+        }
+    }
+
+    /// Whether somebody should look.
+    pub(crate) fn is_alarming(&self) -> bool {
+        !matches!(self, Self::NewPrimary { .. } | Self::Up { .. } | Self::CaughtUp { .. })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewPrimary { node, timeline } => {
+                write!(f, "{node} takes writes, on timeline {timeline}")
+            }
+            Self::PrimaryLost { node } => write!(f, "{node} takes no writes any more"),
+            Self::SplitBrain { nodes, timeline } => {
+                write!(f, "{} take writes on timeline {timeline}", nodes.join(" and "))
+            }
+            Self::StalePrimary { node, timeline } => {
+                write!(f, "{node} takes writes on timeline {timeline}, which has ended")
+            }
+            Self::Foreign { node, system } => write!(f, "{node} belongs to system {system}"),
+            Self::Down { node } => write!(f, "{node} does not answer"),
+            Self::Denied { node } => write!(f, "{node} does not let us in"),
+            Self::Up { node } => write!(f, "{node} answers again"),
+            Self::Lagging { node } => write!(f, "{node} is too far behind to serve reads"),
+            Self::CaughtUp { node } => write!(f, "{node} serves reads"),
+            Self::Diverged { node } => {
+                write!(f, "{node} holds writes that a promotion has dropped; rebuild it")
+            }
+        }
+    }
 }
 
 /// Notes what a node's new state means to an operator.

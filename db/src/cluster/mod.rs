@@ -46,10 +46,12 @@ pub(crate) use self::change::Change;
 use self::decide::Writer;
 pub use self::history::{Fork, History, Standing};
 use self::node::Node;
+pub(crate) use self::node::incarnation;
 pub(crate) use self::route::{Route, Seen, Want};
 use self::rule::Rule;
 use self::trail::Trail;
-pub(crate) use self::view::{NodeState, NodeView, Sample, View, Writable};
+pub use self::view::NodeState;
+pub(crate) use self::view::{NodeView, Sample, View, Writable};
 use crate::backend::{Observation, Role};
 use crate::position::SystemId;
 

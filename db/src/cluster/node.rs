@@ -143,7 +143,7 @@ impl Node {
 
 /// A node's incarnation as tokens carry it: the same in every process that knows the node by this
 /// name, and never 0. FNV-1a, folded.
-fn incarnation(name: &str, incarnation: u64) -> u32 {
+pub(crate) fn incarnation(name: &str, incarnation: u64) -> u32 {
     let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
     for byte in name.bytes().chain([0]).chain(incarnation.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::config::PoolConfig;
 use super::patience::patiently;
 use crate::backend::{Access, Backend, Observation, Role};
-use crate::cluster::{NodeId, Traits};
+use crate::cluster::{NodeId, Traits, incarnation};
 use crate::error::{Error, ErrorKind};
 
 /// A node of the pool, as it is configured.
@@ -121,6 +121,7 @@ impl<B: Backend> Member<B> {
         let pool = |access| {
             let connector = Connector {
                 backend: Arc::clone(backend),
+                name: Arc::clone(&node.name),
                 target: node.target.clone(),
                 access,
                 generation: Arc::clone(&generation),
@@ -277,6 +278,7 @@ pub(crate) struct Wait {
 /// Makes connections to one node, and decides which may be used again.
 pub(crate) struct Connector<B: Backend> {
     backend: Arc<B>,
+    name: Arc<str>,
     target: B::Target,
     access: Access,
     generation: Arc<AtomicU64>,
@@ -340,7 +342,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
         Ok(Slot {
             connection,
             generation,
-            incarnation: news.observation.incarnation_hash(),
+            incarnation: incarnation(&self.name, news.observation.incarnation),
             news: Some(news),
             used: now,
             expires: now + lifetime,

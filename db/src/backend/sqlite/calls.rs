@@ -1,0 +1,1 @@
+//! The embedded backend's own methods on the pool's guards.
