@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{self, State};
-use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -33,8 +33,8 @@ use terrace_db::backend::Role;
 use terrace_db::backend::postgres::Postgres;
 use terrace_db::backend::sqlite::{Sqlite, SqliteCluster};
 use terrace_db::{
-    Backend, CausalContext, CausalLayer, Error, ErrorKind, Node, Outcome, ReadConnection, RwPool,
-    TokenKey,
+    Backend, CausalContext, CausalLayer, Error, ErrorKind, Node, NodeState, Outcome,
+    ReadConnection, RwPool, Status, TokenKey,
 };
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -87,7 +87,9 @@ fn main() -> ExitCode {
             return refuse(message.strip_prefix("error: ").unwrap_or(message), 2);
         }
     };
-    match tokio::runtime::Runtime::new().map_err(AnyError::from).and_then(|on| on.block_on(run(args)))
+    match tokio::runtime::Runtime::new()
+        .map_err(AnyError::from)
+        .and_then(|on| on.block_on(run(args)))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => refuse(&chain(&*error), if error.is::<BadFlag>() { 2 } else { 1 }),
@@ -196,9 +198,13 @@ impl Store {
         let memory = data.join("seen");
         let Some(primary) = &args.primary else {
             let replicas = args.replicas.unwrap_or(2);
-            let names = (0..=replicas).map(name);
-            let cluster = SqliteCluster::create(data.join("cluster"), names)?;
-            let nodes = cluster.nodes()?;
+            let names: Vec<String> = (0..=replicas).map(name).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let cluster = SqliteCluster::open_or_create(data.join("cluster"), &names)?;
+            let nodes = cluster.nodes()?.into_iter().map(|node| {
+                let target = cluster.target(&node.name);
+                Node::new(node.name, target)
+            });
             let pool = RwPool::builder(Sqlite::new()).nodes(nodes).remember(memory);
             return Ok(Self::Files(pool.connect().await?));
         };
@@ -213,25 +219,46 @@ impl Store {
 
     /// Not where it exists: there may be no primary just now, and reads need none.
     async fn create_table(&self) -> Result<(), Error> {
-        let nobody = CausalContext::new();
-        if self.get(&nobody, "").await.is_ok() {
+        if self.get(&CausalContext::new(), "").await.is_ok() {
             return Ok(());
         }
+        let created = CausalContext::new();
         match self {
             Self::Files(pool) => {
-                let create = "CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL)
+                let create =
+                    "CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value BLOB NOT NULL)
                               WITHOUT ROWID, STRICT";
-                pool.write().call(|transaction| transaction.execute_batch(create)).await
+                let write = pool.write().context(&created);
+                write.call(move |transaction| transaction.execute_batch(create)).await?;
             }
             Self::Servers(pool) => {
-                // The lock is for several processes that start at once.
-                let create = "BEGIN;
-                              SELECT pg_advisory_xact_lock(7521962);
-                              CREATE TABLE IF NOT EXISTS kv (key text PRIMARY KEY, value bytea NOT NULL);
-                              COMMIT";
-                pool.write().await?.batch_execute(create).await
+                let mut transaction = pool.transaction().context(&created).await?;
+                // For several processes that start at once.
+                transaction.query_one("SELECT pg_advisory_xact_lock(7521962)", &[]).await?;
+                let create =
+                    "CREATE TABLE IF NOT EXISTS kv (key text PRIMARY KEY, value bytea NOT NULL)";
+                transaction.execute(create, &[]).await?;
+                transaction.commit().await?;
             }
         }
+        self.everywhere(&created).await;
+        Ok(())
+    }
+
+    /// Waits until every replica that serves has what was written in this context, or for a few
+    /// seconds: requests without a token go to any of them.
+    async fn everywhere(&self, written: &CausalContext) {
+        let position = written.position();
+        let behind = || {
+            let mut nodes = self.status().nodes.into_iter();
+            nodes.any(|node| node.state == NodeState::Replica && node.position < position)
+        };
+        let waiting = async {
+            while behind() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _too_slow = tokio::time::timeout(Duration::from_secs(5), waiting).await;
     }
 
     async fn put(&self, context: &CausalContext, key: String, value: Vec<u8>) -> Result<(), Error> {
@@ -283,11 +310,11 @@ impl Store {
         }
     }
 
-    fn status(&self) -> serde_json::Value {
-        json!(match self {
+    fn status(&self) -> Status {
+        match self {
             Self::Files(pool) => pool.status(),
             Self::Servers(pool) => pool.status(),
-        })
+        }
     }
 }
 
@@ -310,22 +337,18 @@ async fn read(
     Extension(context): Extension<CausalContext>,
     extract::Path(key): extract::Path<String>,
 ) -> Response {
-    let Err(refused) = checked(&key) else {
-        return match store.get(&context, &key).await {
-            Err(error) => failed(&error),
-            Ok(Found { value, by }) => {
-                let mut headers = HeaderMap::new();
-                if let Ok(by) = HeaderValue::try_from(by) {
-                    headers.insert("x-served-by", by);
-                }
-                match value {
-                    Some(value) => (headers, value).into_response(),
-                    None => (StatusCode::NOT_FOUND, headers, "no such key\n").into_response(),
-                }
-            }
-        };
+    if !is_key(&key) {
+        return no_key();
+    }
+    let Found { value, by } = match store.get(&context, &key).await {
+        Ok(found) => found,
+        Err(error) => return failed(&error),
     };
-    refused
+    let served_by = [("x-served-by", by)];
+    match value {
+        Some(value) => (served_by, value).into_response(),
+        None => (StatusCode::NOT_FOUND, served_by, "no such key\n").into_response(),
+    }
 }
 
 async fn write(
@@ -334,8 +357,8 @@ async fn write(
     extract::Path(key): extract::Path<String>,
     value: Bytes,
 ) -> Response {
-    if let Err(refused) = checked(&key) {
-        return refused;
+    if !is_key(&key) {
+        return no_key();
     }
     match store.put(&context, key, value.into()).await {
         Ok(()) => (StatusCode::NO_CONTENT, [("x-served-by", "primary")]).into_response(),
@@ -343,16 +366,17 @@ async fn write(
     }
 }
 
-fn checked(key: &str) -> Result<(), Response> {
-    if key.len() <= 512 && !key.contains('\0') {
-        return Ok(());
-    }
-    let why = "a key has at most 512 bytes, and no NUL among them\n";
-    Err((StatusCode::BAD_REQUEST, why).into_response())
+fn is_key(key: &str) -> bool {
+    key.len() <= 512 && !key.contains('\0')
+}
+
+fn no_key() -> Response {
+    (StatusCode::BAD_REQUEST, "a key has at most 512 bytes, and no NUL among them\n")
+        .into_response()
 }
 
 async fn status(State(store): State<Store>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], store.status().to_string()).into_response()
+    ([(CONTENT_TYPE, "application/json")], json!(store.status()).to_string()).into_response()
 }
 
 /// What became of the request, and whether to come back.

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use clap::Parser;
 use radiodeck::servers::{self, AppServers, Role};
-use radiodeck::storage::replicated::{self, Accident};
+use radiodeck::storage::replicated::{self, Event};
 use radiodeck::{App, Peer, Store, launch};
 use terrace_db::backend::postgres::Postgres;
 use terrace_db::backend::sqlite::{Sqlite, SqliteCluster};
@@ -50,7 +50,7 @@ struct Options {
     #[command(flatten)]
     role: Role,
     #[command(subcommand)]
-    accident: Option<Accident>,
+    event: Option<Event>,
 }
 
 fn main() -> ExitCode {
@@ -61,8 +61,8 @@ async fn run(options: Options) -> Result<(), launch::Error> {
     if let Some(socket) = options.role.app_socket() {
         return app(&socket, options).await;
     }
-    if let Some(accident) = options.accident {
-        return accident.happen();
+    if let Some(event) = options.event {
+        return event.happen();
     }
     let stop = launch::Stop::on_signal()?;
     let listener = launch::bind(options.listen).await?;
@@ -85,7 +85,7 @@ async fn run(options: Options) -> Result<(), launch::Error> {
         .retry(HttpRetry)
         .spawn()?;
 
-    launch::on_air(listener.local_addr()?, &servers.parts(), &Accident::tries(&data));
+    launch::on_air(listener.local_addr()?, &servers.parts(), &Event::tries(&data));
     serve::serve(listener, ReverseProxy::new(balance), stop.wanted()).await;
     servers.stop().await;
     Ok(())
@@ -109,8 +109,10 @@ async fn app(socket: &Path, options: Options) -> Result<(), launch::Error> {
 async fn store(urls: &[String], data: &Path) -> Result<Arc<dyn Store>, launch::Error> {
     let seen = data.join("seen");
     if urls.is_empty() {
-        let cluster = SqliteCluster::create(data.join("cluster"), ["db-1", "db-2", "db-3"])?;
-        let pool = RwPool::builder(Sqlite::new()).nodes(cluster.nodes()?).remember(seen);
+        let names = ["db-1", "db-2", "db-3"];
+        let cluster = SqliteCluster::open_or_create(data.join("cluster"), &names)?;
+        let nodes = names.map(|name| Node::new(name, cluster.target(name)));
+        let pool = RwPool::builder(Sqlite::new()).nodes(nodes).remember(seen);
         return Ok(replicated::files(pool.connect().await?).await?);
     }
     let mut pool = RwPool::builder(Postgres::new()).remember(seen);

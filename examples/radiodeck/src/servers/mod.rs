@@ -132,10 +132,7 @@ impl AppServers {
         Self::start_with(count, &options).await
     }
 
-    async fn start_with(
-        Count(count): Count,
-        shared: &[OsString],
-    ) -> Result<Self, launch::Error> {
+    async fn start_with(Count(count): Count, shared: &[OsString]) -> Result<Self, launch::Error> {
         let executable = std::env::current_exe()?;
         let sockets = launch::private_directory()?;
         let (stop, stopped) = watch::channel(false);

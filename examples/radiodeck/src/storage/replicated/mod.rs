@@ -5,18 +5,19 @@
 //! put into its extensions: what they have just written they see at once, whichever replica answers.
 //! Without one, any replica will do.
 
-mod accident;
+mod event;
 mod postgres;
 mod sqlite;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::Extensions;
 use terrace_db::backend::postgres::Postgres;
 use terrace_db::backend::sqlite::Sqlite;
 use terrace_db::{Backend, CausalContext, ErrorKind, NodeState, NodeStatus, Read, RwPool, Write};
 
-pub use self::accident::Accident;
+pub use self::event::Event;
 use super::{Node, Nodes, PostgresStore, SqliteStore, Store, StoreError, StoreErrorKind};
 use crate::seed::Seed;
 
@@ -72,6 +73,27 @@ impl<B: Backend> Replicated<B> {
     pub(super) fn within(&self, request: &Extensions) -> Option<Self> {
         let context = CausalContext::from_extensions(request)?.clone();
         Some(Self { pool: self.pool.clone(), context: Some(context) })
+    }
+
+    /// For what is not a request's: its own context.
+    pub(super) fn apart(&self) -> Self {
+        Self { pool: self.pool.clone(), context: Some(CausalContext::new()) }
+    }
+
+    /// Waits until every replica that serves has what was written in this context, or for a few
+    /// seconds: strangers' requests go to any of them.
+    pub(super) async fn everywhere(&self) {
+        let position = self.context.as_ref().and_then(CausalContext::position);
+        let behind = || {
+            let mut nodes = self.pool.status().nodes.into_iter();
+            nodes.any(|node| node.state == NodeState::Replica && node.position < position)
+        };
+        let waiting = async {
+            while behind() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let _too_slow = tokio::time::timeout(Duration::from_secs(5), waiting).await;
     }
 
     pub(super) async fn status(&self) -> Nodes {

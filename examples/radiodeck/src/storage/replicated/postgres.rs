@@ -37,10 +37,13 @@ impl Replicated<Postgres> {
 
     /// Fills a new database on the primary.
     pub(in crate::storage) async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
+        let apart = self.apart();
         let filled = async {
-            let mut primary = self.pool.write().deadline(FILL_WITHIN).await?;
-            primary.run(async |connection| fill(connection, seed).await).await
+            let mut primary = apart.writing().deadline(FILL_WITHIN).await?;
+            primary.run(async |connection| Ok(fill(connection.client_mut(), seed).await?)).await
         };
-        filled.await.map_err(|error| failed("fill", error))
+        filled.await.map_err(|error| failed("fill", error))?;
+        apart.everywhere().await;
+        Ok(())
     }
 }

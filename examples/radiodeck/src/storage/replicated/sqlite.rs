@@ -16,7 +16,7 @@ impl Replicated<Sqlite> {
     pub(in crate::storage) async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl Fn(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         self.reading().call(work).await.map_err(|error| failed(operation, error))
     }
@@ -25,9 +25,12 @@ impl Replicated<Sqlite> {
     pub(in crate::storage) async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         let write = self.writing().deadline(WRITE_WITHIN);
-        write.call(move |transaction| work(transaction)).await.map_err(|error| failed(operation, error))
+        write
+            .call(move |transaction| work(transaction))
+            .await
+            .map_err(|error| failed(operation, error))
     }
 }

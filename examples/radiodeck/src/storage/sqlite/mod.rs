@@ -77,17 +77,24 @@ impl SqliteStore {
     ///
     /// When the file cannot be written.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
-        if matches!(self.files, Files::Replicated(_)) && self.ping().await.is_ok() {
-            return Ok(());
-        }
         let seed = seed.clone();
-        self.write("fill", move |transaction| fill::fill(transaction, &seed)).await
+        let fill = move |transaction: &Connection| fill::fill(transaction, &seed);
+        match &self.files {
+            Files::One { .. } => self.write("fill", fill).await,
+            Files::Replicated(_) if self.ping().await.is_ok() => Ok(()),
+            Files::Replicated(nodes) => {
+                let apart = nodes.apart();
+                apart.write("fill", fill).await?;
+                apart.everywhere().await;
+                Ok(())
+            }
+        }
     }
 
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl Fn(&Connection) -> rusqlite::Result<T> + Clone + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         match &self.files {
             Files::One { readers, .. } => {
@@ -102,7 +109,7 @@ impl SqliteStore {
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
         match &self.files {
             Files::One { writer, .. } => {
