@@ -56,7 +56,7 @@ pub struct Node {
     pub name: String,
     /// What it is: `primary`, `replica`, or why it is neither.
     pub state: String,
-    /// How old its data is in milliseconds, if that is known.
+    /// On a replica: how old its data is at most, in milliseconds, if that is known.
     pub lag_ms: Option<u64>,
     /// How far it is in the history of all writes, if that is known.
     pub position: Option<String>,

@@ -193,7 +193,7 @@ impl Show for Status {
             .iter()
             .map(|node| {
                 let answers = reads.as_ref() == Some(&node.name);
-                let lag = node.lag_ms.map(|lag| format!("{} ms behind", thousands(lag.try_into().unwrap_or(i64::MAX))));
+                let lag = node.lag_ms.map(|lag| format!("at most {lag} ms behind"));
                 html!(
                     "<tr data-state=\"" (node.state) "\"><td>" (node.name) "</td><td>"
                     "<span class=\"title\">" (node.state) "</span> <span class=\"artist\">"

@@ -114,7 +114,8 @@ fn node(status: NodeStatus) -> Node {
     Node {
         name: status.name,
         state: state.as_str().unwrap_or_default().to_owned(),
-        lag_ms: status.lag_ms,
+        // Nobody is behind themselves.
+        lag_ms: status.lag_ms.filter(|_| status.state != NodeState::Primary),
         position: status.position.map(|position| position.to_string()),
         error: status.last_error.filter(|_| !serves),
     }
