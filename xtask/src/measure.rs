@@ -6,11 +6,14 @@ use clap::Args;
 
 use crate::provision::{self, Machine};
 
+/// The blocks that have programs in `benches`.
+const BLOCKS: [&str; 2] = ["lb", "db"];
+
 /// What to compare.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// The block to measure; all of them without a name.
-    #[arg(value_parser = ["lb"])]
+    #[arg(value_parser = BLOCKS)]
     block: Option<String>,
     /// Handed on to the block's program; `cargo xtask bench lb --help` shows them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -21,24 +24,43 @@ pub(crate) struct Bench {
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
     /// The block to soak; all of them without a name.
-    #[arg(value_parser = ["lb"])]
+    #[arg(value_parser = BLOCKS)]
     block: Option<String>,
     /// Handed on to the block's program; `cargo xtask soak lb --help` shows them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
 
-/// Builds the block's example with optimisation and runs its comparison.
+/// Runs the comparisons of a block, or of all of them.
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
-    peers()?;
-    example("terrace-lb", "proxy")?;
-    program("bench-lb", &options.arguments)
+    each(options.block.as_deref(), |block| {
+        if block == "lb" {
+            peers()?;
+            example("terrace-lb", "proxy")?;
+        }
+        program(&format!("bench-{block}"), &options.arguments)
+    })
 }
 
-/// Builds the block's example with optimisation and runs its long test.
+/// Runs the long test of a block, or of all of them.
 pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
-    example("terrace-lb", "proxy")?;
-    program("soak-lb", &options.arguments)
+    each(options.block.as_deref(), |block| {
+        if block == "lb" {
+            example("terrace-lb", "proxy")?;
+        }
+        program(&format!("soak-{block}"), &options.arguments)
+    })
+}
+
+fn each(
+    block: Option<&str>,
+    run: impl Fn(&str) -> Result<ExitCode, String>,
+) -> Result<ExitCode, String> {
+    let mut failed = false;
+    for one in BLOCKS.into_iter().filter(|one| block.is_none_or(|block| block == *one)) {
+        failed |= run(one)? != ExitCode::SUCCESS;
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Installs the rivals where that is possible.

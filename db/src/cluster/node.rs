@@ -142,7 +142,7 @@ impl Node {
 }
 
 /// A node's incarnation as tokens carry it: the same in every process that knows the node by this
-/// name, and never 0. FNV-1a, folded.
+/// name, and never 0 or the highest number, which mean none and several. FNV-1a, folded.
 pub(crate) fn incarnation(name: &str, incarnation: u64) -> u32 {
     let mut hash: u64 = 0xCBF2_9CE4_8422_2325;
     for byte in name.bytes().chain([0]).chain(incarnation.to_le_bytes()) {
@@ -150,5 +150,5 @@ pub(crate) fn incarnation(name: &str, incarnation: u64) -> u32 {
     }
     let folded = hash ^ (hash >> 32);
     let [a, b, c, d, ..] = folded.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d]).max(1)
+    u32::from_le_bytes([a, b, c, d]).clamp(1, u32::MAX - 1)
 }

@@ -22,6 +22,24 @@ pub(crate) struct Seen {
     pub(crate) at: Instant,
 }
 
+impl Seen {
+    /// Stands for several incarnations at once. No node has it, so that a read which asks for it
+    /// goes where everything can be seen.
+    const SEVERAL: u32 = u32::MAX;
+
+    /// What was seen in both of two reads.
+    pub(crate) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(a), Some(b)) => {
+                let same = a.incarnation == b.incarnation;
+                let incarnation = if same { a.incarnation } else { Self::SEVERAL };
+                Some(Self { incarnation, at: a.at.max(b.at) })
+            }
+            (a, b) => a.or(b),
+        }
+    }
+}
+
 /// What a read asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Want<'a> {
@@ -107,10 +125,10 @@ impl View {
         if want.primary {
             return need.primary().map_or(Route::NoNode, Route::Primary);
         }
-        if want.tag.is_none() {
-            if let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load) {
-                return route;
-            }
+        if want.tag.is_none()
+            && let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load)
+        {
+            return route;
         }
         let serving = self.places(want, NodeState::Replica);
         if let Some(route) = need.choose(serving, draw, &load) {
@@ -280,7 +298,7 @@ fn better_of_two(
         let mut places = places;
         return places.next();
     }
-    let pick = |of: u64, chance: u64| (chance & 0xFFFF_FFFF) * of >> 32;
+    let pick = |of: u64, chance: u64| ((chance & 0xFFFF_FFFF) * of) >> 32;
     let first = pick(count, draw);
     let second = pick(count - 1, draw >> 32);
     let second = second + u64::from(second >= first);

@@ -6,8 +6,8 @@ use http::header::COOKIE;
 use super::{Carrier, NAME};
 use crate::token::Token;
 
-/// How many tokens of one request are looked at. A browser sends one; each costs a hash, and headers
-/// can hold thousands.
+/// How many tokens of one request are looked at. A browser sends one; each costs a hash, and
+/// headers can hold thousands.
 const MOST: usize = 32;
 
 /// Whatever stands where a token may stand.

@@ -32,8 +32,8 @@ pub(super) struct Shared {
 }
 
 impl CausalLayer {
-    /// Tokens travel in the header `terrace-token`, both ways: for clients that are programs, and send
-    /// back what they got last.
+    /// Tokens travel in the header `terrace-token`, both ways: for clients that are programs, and
+    /// send back what they got last.
     #[must_use]
     pub fn header(key: TokenKey) -> Self {
         Self::new(key, Carrier::Header)
@@ -41,9 +41,9 @@ impl CausalLayer {
 
     /// Tokens travel in the cookie `terrace-token`: for browsers.
     ///
-    /// It is for this host and all its paths, not for scripts (`HttpOnly`), not sent along with other
-    /// sites' forms (`SameSite=Lax`), only sent over TLS (`Secure`; see [`insecure`](Self::insecure)),
-    /// and forgotten after the key's [`max_age`](TokenKey::max_age).
+    /// It is for this host and all its paths, not for scripts (`HttpOnly`), not sent along with
+    /// other sites' forms (`SameSite=Lax`), only sent over TLS (`Secure`; see
+    /// [`insecure`](Self::insecure)), and forgotten after the key's [`max_age`](TokenKey::max_age).
     #[must_use]
     pub fn cookie(key: TokenKey) -> Self {
         Self::new(key, Carrier::Cookie { secure: true })
@@ -54,8 +54,8 @@ impl CausalLayer {
         Self { shared: Arc::new(Shared { key, carrier, clock: SystemTime::now, telemetry }) }
     }
 
-    /// Lets browsers send the cookie without TLS: for development on a host that is not `localhost`,
-    /// which most browsers trust anyway. A header is not affected.
+    /// Lets browsers send the cookie without TLS: for development on a host that is not
+    /// `localhost`, which most browsers trust anyway. A header is not affected.
     #[must_use]
     pub fn insecure(self) -> Self {
         self.with(|shared| {

@@ -60,8 +60,8 @@
 //!
 //! # What comes in
 //!
-//! Requests are not trusted. A token that is no token, or is not signed with the key, or is too old,
-//! counts as none: the request is served as if its user were new, and the metric
+//! Requests are not trusted. A token that is no token, or is not signed with the key, or is too
+//! old, counts as none: the request is served as if its user were new, and the metric
 //! `terrace.db.tokens` says how many there were. If there are several, as when a neighbouring
 //! domain has set a cookie of the same name, the valid one with the highest position is taken; of
 //! two clusters' tokens, those of the cluster that the youngest speaks of.
@@ -77,16 +77,16 @@
 //! the response, and whoever got another user's token from a cache would lose their own. So a
 //! response without `Cache-Control` gets `private`. One that has it keeps it as it is if it says
 //! `private` or `no-store`; if not, `private="set-cookie"` (or the header's name) is added: shared
-//! caches may store the response, but not the token. Many take that for a plain `private`. For pages that caches
-//! shall share, do not use the context; then no token is there to protect.
+//! caches may store the response, but not the token. Many take that for a plain `private`. For
+//! pages that caches shall share, do not use the context; then there is no token to protect.
 //!
 //! # When not to use it
 //!
-//! The context must have moved before the head of the response: what a streamed body reads or writes
-//! later is not carried. Two requests of one browser at the same time may each get a token, and the
-//! one that arrives last stays, though the other may be further: what a user must see next should
-//! be written by the request before it. A browser's script reads the header from another origin
-//! only if CORS exposes it.
+//! The context must have moved before the head of the response: what a streamed body reads or
+//! writes later is not carried. Two requests of one browser at the same time may each get a token,
+//! and the one that arrives last stays, though the other may be further: what a user must see next
+//! should be written by the request before it. A browser's script reads the header from another
+//! origin only if CORS exposes it.
 
 mod future;
 mod incoming;

@@ -1,9 +1,9 @@
 //! What a pool remembers across restarts: whose nodes they are, and the highest timeline seen.
 //!
-//! A process that has forgotten it could take a revived primary of an old timeline for the real one,
-//! and acknowledge writes that nobody will see again. So the file is replaced as a whole and never
-//! written in place, several processes may share it, and one that is damaged is an error and not an
-//! empty memory.
+//! A process that has forgotten it could take a revived primary of an old timeline for the real
+//! one, and acknowledge writes that nobody will see again. So the file is replaced as a whole and
+//! never written in place, several processes may share it, and one that is damaged is an error and
+//! not an empty memory.
 
 mod error;
 mod line;
@@ -35,10 +35,11 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Opens it, whether or not there is one; fails if it is damaged, or could not be written later.
+    /// Opens it, whether or not there is one; fails if it is damaged, or could not be written
+    /// later.
     ///
-    /// This and all else here blocks on the file system, and for up to two seconds on another process
-    /// that is saving.
+    /// This and all else here blocks on the file system, and for up to two seconds on another
+    /// process that is saving.
     pub(crate) fn open(path: &Path) -> Result<Self, MemoryError> {
         let memory = Self { path: path.to_owned(), tries: TRIES };
         memory.load()?;

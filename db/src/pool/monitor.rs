@@ -14,10 +14,14 @@ use crate::cluster::{Failure, Writable};
 /// How often idle connections are looked through.
 const SWEEP: Duration = Duration::from_secs(15);
 
+/// How often the number of connections is reported.
+const REPORT: Duration = Duration::from_secs(1);
+
 pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member<B>>) {
     let config = shared.config.clone();
     let mut connection: Option<B::Connection> = None;
     let mut swept = Instant::now();
+    let mut reported = swept;
     loop {
         let asked = Instant::now();
         let answer = probe(&shared, &member, &mut connection).await;
@@ -33,6 +37,14 @@ pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member
             }
         }
         member.seen.store(true, Ordering::Release);
+        if now.saturating_duration_since(reported) >= REPORT {
+            for access in [Access::ReadOnly, Access::ReadWrite] {
+                let pool = member.pool(access).status();
+                let used = pool.size.saturating_sub(pool.available);
+                shared.telemetry.connections(member.name(), access, pool.available, used);
+            }
+            reported = now;
+        }
         if now.saturating_duration_since(swept) >= SWEEP {
             member.sweep(config.max_idle, now);
             swept = now;

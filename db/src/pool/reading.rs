@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::lease::{Lease, Watch};
+use super::lease::{Lease, Reader, Watch};
 use super::verdict::Effect;
 use crate::backend::{Backend, Role};
 use crate::error::Error;
-use crate::position::{Position, SystemId};
-use crate::token::CausalContext;
+use crate::position::Position;
 
 /// A connection for reading. It is given back when it is dropped.
 ///
@@ -21,7 +20,7 @@ pub struct ReadConnection<B: Backend> {
     pub(super) pending: Option<u64>,
     pub(super) place: usize,
     /// Whose context gets the position of what is read here.
-    pub(super) noting: Option<(CausalContext, SystemId)>,
+    pub(super) noting: Option<Reader>,
 }
 
 impl<B: Backend> ReadConnection<B> {
@@ -90,8 +89,8 @@ impl<B: Backend> ReadConnection<B> {
 
     /// All that was read here lies before this position.
     pub(crate) fn read_up_to(&self, position: Position) {
-        if let Some((context, system)) = &self.noting {
-            context.read_up_to(*system, position);
+        if let Some(Reader { context, system, under }) = &self.noting {
+            context.read_up_to(*system, position, *under);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A token as bytes and as text. Signing is the key's.
 //!
-//! A version, then the fields in network byte order, then the tag. 45 bytes are 60 letters without a
-//! bit to spare, so that each token has one spelling.
+//! A version, then the fields in network byte order, then the tag. 45 bytes are 60 letters without
+//! a bit to spare, so that each token has one spelling.
 
 use data_encoding::BASE64URL_NOPAD;
 

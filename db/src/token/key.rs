@@ -84,9 +84,9 @@ impl TokenKey {
     /// The key in this file: one line of at least 64 hexadecimal digits, as `openssl rand -hex 32`
     /// prints them.
     ///
-    /// If there is no such file, it is created, readable for its owner alone. Processes that do so at
-    /// the same time get the same key: the file that was there first stays. Its directory must exist.
-    /// Blocks on the file system for a moment.
+    /// If there is no such file, it is created, readable for its owner alone. Processes that do so
+    /// at the same time get the same key: the file that was there first stays. Its directory must
+    /// exist. Blocks on the file system for a moment.
     ///
     /// # Errors
     ///
@@ -133,9 +133,9 @@ impl TokenKey {
 
     /// The token that the text is, as of `now`. The text may come from anywhere.
     ///
-    /// Clocks of different machines differ: a token may come from up to 60 s ahead. One from further
-    /// ahead is refused like one that is too old, although somebody with the key has made it: it
-    /// would outlive its age by as much as that clock was wrong.
+    /// Clocks of different machines differ: a token may come from up to 60 s ahead. One from
+    /// further ahead is refused like one that is too old, although somebody with the key has made
+    /// it: it would outlive its age by as much as that clock was wrong.
     ///
     /// # Errors
     ///

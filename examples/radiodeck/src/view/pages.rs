@@ -195,7 +195,7 @@ impl Show for Status {
                 let answers = reads.as_ref() == Some(&node.name);
                 let lag = node.lag_ms.map(|lag| format!("at most {lag} ms behind"));
                 html!(
-                    "<tr data-state=\"" (node.state) "\"><td>" (node.name) "</td><td>"
+                    "<tr><td>" (node.name) "</td><td>"
                     "<span class=\"title\">" (node.state) "</span> <span class=\"artist\">"
                     (if answers { "answers this page " } else { "" }) (node.error.as_deref().unwrap_or(""))
                     "</span></td><td>" (lag) "</td><td>" (node.position.as_deref().unwrap_or("")) "</td></tr>"
@@ -205,7 +205,7 @@ impl Show for Status {
         let database = if nodes.is_empty() {
             html!("<p>The database is in one place.</p>")
         } else {
-            html!("<table class=\"tracks nodes\"><tbody>" (rows) "</tbody></table>")
+            html!("<table class=\"tracks\"><tbody>" (rows) "</tbody></table>")
         };
         let main = html!("<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database));
         ("Status".to_owned(), main)
