@@ -10,6 +10,10 @@ mod cluster;
 mod error;
 pub mod layer;
 mod memory;
+#[cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    allow(dead_code, reason = "each backend uses another part of what the pool has for them")
+)]
 mod pool;
 mod position;
 mod telemetry;

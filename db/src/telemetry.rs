@@ -122,7 +122,7 @@ impl Telemetry {
         } else {
             tracing::info!(change = change.as_str(), "{change}");
         }
-        #[cfg(not(feature = "tracing"))]
+        #[cfg(not(any(feature = "metrics", feature = "tracing")))]
         let _ = change;
     }
 

@@ -79,9 +79,8 @@ impl Visitor for Reads<'_> {
 
 fn reads(body: &SetExpr) -> bool {
     match body {
-        SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) => true,
-        // A query of its own, visited as such.
-        SetExpr::Query(_) => true,
+        // A query inside is visited as one of its own.
+        SetExpr::Select(_) | SetExpr::Values(_) | SetExpr::Table(_) | SetExpr::Query(_) => true,
         SetExpr::SetOperation { left, right, .. } => reads(left) && reads(right),
         SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => false,
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::lag::fresh;
 use super::rule::{self, Rule};
-use super::{NodeState, NodeView, Standing, View, Writable};
+use super::{NodeState, NodeView, Sample, Standing, View, Writable};
 use crate::position::Position;
 
 /// A read that was served: no later read of the same context may see less.
@@ -20,6 +20,24 @@ pub(crate) struct Seen {
     pub(crate) incarnation: u32,
     /// When it was served, or later.
     pub(crate) at: Instant,
+}
+
+impl Seen {
+    /// Stands for several incarnations at once. No node has it, so that a read which asks for it
+    /// goes where everything can be seen.
+    const SEVERAL: u32 = u32::MAX;
+
+    /// What was seen in both of two reads.
+    pub(crate) fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(a), Some(b)) => {
+                let same = a.incarnation == b.incarnation;
+                let incarnation = if same { a.incarnation } else { Self::SEVERAL };
+                Some(Self { incarnation, at: a.at.max(b.at) })
+            }
+            (a, b) => a.or(b),
+        }
+    }
 }
 
 /// What a read asks for.
@@ -107,10 +125,10 @@ impl View {
         if want.primary {
             return need.primary().map_or(Route::NoNode, Route::Primary);
         }
-        if want.tag.is_none() {
-            if let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load) {
-                return route;
-            }
+        if want.tag.is_none()
+            && let Some(route) = need.choose(self.read_set.iter().copied(), draw, &load)
+        {
+            return route;
         }
         let serving = self.places(want, NodeState::Replica);
         if let Some(route) = need.choose(serving, draw, &load) {
@@ -237,15 +255,17 @@ impl<'a> Need<'a> {
 
 impl View {
     fn floor(&self, seen: Seen) -> Floor {
-        let since = |sample: &crate::cluster::Sample| {
-            sample.asked > seen.at || !rule::on(Rule::SampleAfter)
-        };
+        let since = |sample: &Sample| sample.asked > seen.at || !rule::on(Rule::SampleAfter);
         let served = self.nodes.iter().find(|node| node.incarnation == seen.incarnation);
-        // What the node had later, it had from the primary, so that the primary's word is as good.
-        let sample = served
-            .and_then(|node| node.sample)
-            .filter(since)
-            .or_else(|| self.written.filter(since));
+        // A replica may understate its timeline, and behind a fork that would ask for too little.
+        let sound = |sample: &Sample| self.standing(sample.position) == Standing::Kept;
+        let own = served.and_then(|node| node.sample).filter(since).filter(sound);
+        // One that answers will soon say how far it is; until then it serves its reader itself.
+        // For one that does not, the primary's word is as good: what it had, it had from there.
+        let answers = served.is_some_and(|node| {
+            matches!(node.state, NodeState::Primary | NodeState::Replica | NodeState::Lagging)
+        });
+        let sample = own.or_else(|| self.written.filter(|sample| !answers && since(sample)));
         sample.map_or(Floor::Unknown, |sample| Floor::At(sample.position))
     }
 
@@ -280,7 +300,7 @@ fn better_of_two(
         let mut places = places;
         return places.next();
     }
-    let pick = |of: u64, chance: u64| (chance & 0xFFFF_FFFF) * of >> 32;
+    let pick = |of: u64, chance: u64| ((chance & 0xFFFF_FFFF) * of) >> 32;
     let first = pick(count, draw);
     let second = pick(count - 1, draw >> 32);
     let second = second + u64::from(second >= first);

@@ -9,11 +9,17 @@ use tokio::time::Instant;
 
 use super::outgoing::{News, is_private, news, write};
 use super::{Carrier, NAME, incoming};
+use crate::cluster::Seen;
 use crate::position::{Position, SystemId};
 use crate::token::{CausalContext, Token, TokenKey};
 
 const COOKIES: Carrier = Carrier::Cookie { secure: true };
 const HOUR: Duration = Duration::from_secs(3600);
+
+fn read_from(context: &CausalContext, incarnation: u32) {
+    let before = context.requirement().seen.map(|(_, seen)| seen);
+    context.read_from(SystemId(7), Seen { incarnation, at: Instant::now() }, before);
+}
 
 fn headers(name: &str, values: &[&str]) -> HeaderMap {
     let name: HeaderName = name.parse().unwrap();
@@ -95,7 +101,7 @@ fn news_is_what_the_client_does_not_know() {
     assert_eq!(news(None, &context, HOUR, at(1001)), News::Token(token(7, 5, 1001)));
     context.wrote(SystemId(7), Position::new(1, 6));
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::Token(token(7, 6, 1001)));
-    context.mark_lost(Position::new(1, 6));
+    context.mark_lost(Position::new(1, 6), None);
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::Forget);
 }
 
@@ -103,9 +109,9 @@ fn news_is_what_the_client_does_not_know() {
 fn a_read_from_another_node_is_news_and_from_the_same_is_not() {
     let came = Token { seen: 3, ..token(7, 5, 1000) };
     let context = CausalContext::from_token(came, Instant::now());
-    context.read_from(SystemId(7), 3, Instant::now());
+    read_from(&context, 3);
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::None);
-    context.read_from(SystemId(7), 4, Instant::now());
+    read_from(&context, 4);
     let expected = Token { seen: 4, issued: 1001, ..came };
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::Token(expected));
 }
@@ -115,7 +121,7 @@ fn a_token_in_use_is_renewed_at_half_its_age_and_an_idle_one_is_not() {
     let came = Token { seen: 3, ..token(7, 5, 1000) };
     let context = CausalContext::from_token(came, Instant::now());
     assert_eq!(news(Some(&came), &context, HOUR, at(1000 + 1801)), News::None);
-    context.read_from(SystemId(7), 3, Instant::now());
+    read_from(&context, 3);
     assert_eq!(news(Some(&came), &context, HOUR, at(1000 + 1800)), News::None);
     let expected = Token { issued: 1000 + 1801, ..came };
     assert_eq!(news(Some(&came), &context, HOUR, at(1000 + 1801)), News::Token(expected));

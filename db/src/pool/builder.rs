@@ -6,12 +6,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::RwPool;
 use super::config::PoolConfig;
-use super::node::{Member, Node};
+use super::node::Node;
 use super::shared::Shared;
 use crate::backend::Backend;
 use crate::cluster::{Bounds, Cluster, NodeState};
 use crate::error::{Error, ErrorKind};
-use crate::memory::Memory;
+use crate::memory::{Memory, MemoryError};
 use crate::telemetry::Telemetry;
 
 /// Describes a pool.
@@ -96,7 +96,7 @@ impl<B: Backend> Builder<B> {
     ///
     /// Dropped midway, nothing stays.
     pub async fn connect(self) -> Result<RwPool<B>, Error> {
-        let pool = self.build()?;
+        let pool = self.build().await?;
         let looked = pool.looked_at_all();
         let deadline = Instant::now() + pool.shared().config.connect * 2;
         // A node that hangs is no reason not to begin.
@@ -105,7 +105,7 @@ impl<B: Backend> Builder<B> {
         Ok(pool)
     }
 
-    fn build(self) -> Result<RwPool<B>, Error> {
+    async fn build(self) -> Result<RwPool<B>, Error> {
         let refuse = |message: String| Err(Error::before(ErrorKind::Config).message(message));
         self.config.check()?;
         if self.nodes.is_empty() {
@@ -114,11 +114,17 @@ impl<B: Backend> Builder<B> {
         let (memory, remembered) = match self.memory {
             None => (None, None),
             Some(path) => {
-                let opened = Memory::open(&path).and_then(|memory| {
+                let opening = tokio::task::spawn_blocking(move || {
+                    let memory = Memory::open(&path)?;
                     let remembered = memory.load()?;
-                    Ok((Some(Arc::new(memory)), remembered))
+                    Ok::<_, MemoryError>((Some(Arc::new(memory)), remembered))
                 });
-                opened.map_err(|error| Error::before(ErrorKind::Config).source_of(error))?
+                let refused = || Error::before(ErrorKind::Config);
+                match opening.await {
+                    Ok(opened) => opened
+                        .map_err(|error| refused().message(error.to_string()).source_of(error))?,
+                    Err(ended) => return Err(refused().source_of(ended)),
+                }
             }
         };
         let bounds =
@@ -151,8 +157,7 @@ impl<B: Backend> RwPool<B> {
     async fn looked_at_all(&self) {
         let shared = self.shared();
         let mut published = shared.published();
-        let seen = |member: &Arc<Member<B>>| member.seen.load(std::sync::atomic::Ordering::Acquire);
-        while !shared.snapshot().members.iter().all(seen) {
+        while !shared.snapshot().view.settled() {
             if published.changed().await.is_err() {
                 return;
             }

@@ -11,6 +11,7 @@ use super::patience::patiently;
 use super::shared::Shared;
 use super::verdict::{Effect, Mark, unanswered, verdict};
 use crate::backend::{Access, Backend};
+use crate::cluster::Seen;
 use crate::error::{Error, ErrorKind};
 use crate::position::SystemId;
 use crate::token::CausalContext;
@@ -29,10 +30,12 @@ pub(crate) struct Lease<B: Backend> {
     fallback: Option<OwnedSemaphorePermit>,
 }
 
-/// Who reads on a replica: no later read of theirs may see less.
+/// Who reads: no later read of theirs may see less.
 pub(crate) struct Reader {
     pub(crate) context: CausalContext,
     pub(crate) system: SystemId,
+    /// What they had seen when this node was chosen: it has at least that.
+    pub(crate) under: Option<Seen>,
 }
 
 /// What has become of the connection while it was on loan.
@@ -155,7 +158,8 @@ impl<B: Backend> Watch<'_, B> {
         let took = now.saturating_duration_since(started);
         // What was shown to the caller counts as seen, even if more was to come and failed.
         if let (Some(reader), Some(_)) = (self.reader, &answered) {
-            reader.context.read_from(reader.system, self.marks.incarnation, now);
+            let seen = Seen { incarnation: self.marks.incarnation, at: now };
+            reader.context.read_from(reader.system, seen, reader.under);
         }
         match answered {
             Some(Ok(value)) => {

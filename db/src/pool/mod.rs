@@ -94,15 +94,16 @@ impl<B: Backend> RwPool<B> {
     pub fn add(&self, node: Node<B>) -> Result<(), Error> {
         node.check()?;
         let shared = self.shared();
+        let name = Arc::clone(&node.name);
         let mut taken = false;
         let mut failed = None;
         shared.learn(|belief| {
-            taken = belief.members.iter().any(|member| member.name() == &node.name);
+            taken = belief.members.iter().any(|member| *member.name() == name);
             if taken {
                 return;
             }
             let id = NodeId(belief.next_id);
-            match Member::new(id, node.clone(), &shared.backend, &shared.config, &shared.draws()) {
+            match Member::new(id, node, &shared.backend, &shared.config, &shared.draws()) {
                 Err(error) => failed = Some(error),
                 Ok(member) => {
                     belief.next_id += 1;
@@ -117,7 +118,7 @@ impl<B: Backend> RwPool<B> {
         match failed {
             Some(error) => Err(error),
             None if taken => Err(Error::before(ErrorKind::Config)
-                .message(format!("there is a node named {:?} already", node.name))),
+                .message(format!("there is a node named {name:?} already"))),
             None => Ok(()),
         }
     }

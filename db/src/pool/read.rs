@@ -10,9 +10,9 @@ use super::acquire::Trouble;
 use super::lease::{Lease, Reader};
 use super::node::Member;
 use super::reading::ReadConnection;
-use super::shared::Shared;
+use super::shared::{Shared, Snapshot};
 use crate::backend::{Access, Backend, Role};
-use crate::cluster::{Route, Seen, Standing, View, Want};
+use crate::cluster::{Route, Seen, Standing, Want};
 use crate::error::{Error, ErrorKind};
 use crate::position::{Position, SystemId};
 use crate::token::{CausalContext, Token};
@@ -23,7 +23,8 @@ use crate::token::{CausalContext, Token};
 pub struct Read<'a, B: Backend> {
     pub(crate) shared: &'a Arc<Shared<B>>,
     context: Option<CausalContext>,
-    after: Option<(SystemId, Position)>,
+    /// What a token asks for.
+    after: Option<Token>,
     max_staleness: Option<Duration>,
     tag: Option<&'a str>,
     primary: bool,
@@ -60,9 +61,12 @@ impl<'a, B: Backend> Read<'a, B> {
         self
     }
 
-    /// Reads at least what was written before this token was made.
+    /// Reads at least what the token speaks of.
+    ///
+    /// A token of another cluster fails the read with [`ForeignToken`](ErrorKind::ForeignToken); in a
+    /// context, it is as if there were none.
     pub fn after(mut self, token: Token) -> Self {
-        self.after = Some((token.system, token.position));
+        self.after = Some(token);
         self
     }
 
@@ -152,12 +156,15 @@ impl<'a, B: Backend> Read<'a, B> {
         if on_primary {
             reader = None;
         }
-        let reader = reader.map(|(context, system)| Reader { context, system });
+        let under = choice.under;
+        let reading = |(context, system)| Reader { context, system, under };
+        let (reader, noting) = (reader.map(reading), noting.map(reading));
         ReadConnection {
             lease: lease.read_by(reader),
             role: choice.role,
             pending: choice.check,
             place: choice.place,
+            timeline: choice.timeline,
             noting,
         }
     }
@@ -175,10 +182,11 @@ impl<'a, B: Backend> Read<'a, B> {
     fn choose(&self) -> Result<Choice<B>, Error> {
         let snapshot = self.shared.snapshot();
         let view = &snapshot.view;
-        let (after, seen) = self.demand(view)?;
+        let now = Instant::now();
+        let demand = self.demand(&snapshot, now)?;
         let want = Want {
-            after,
-            seen,
+            after: demand.after,
+            seen: demand.seen,
             max_staleness: self.max_staleness,
             tag: self.tag,
             primary: self.primary || self.progress.only_primary,
@@ -186,11 +194,14 @@ impl<'a, B: Backend> Read<'a, B> {
         };
         let members = &snapshot.members;
         let load = |place: usize| members.get(place).map_or(u64::MAX, |member| member.load());
-        let now = Instant::now();
         let (place, role, check) = match view.route(&want, now, self.shared.draw(), load) {
             Route::Replica(place) => (place, Role::Replica, None),
             Route::Check(place, offset) => (place, Role::Replica, Some(offset)),
             Route::Primary(place) => (place, Role::Primary, None),
+            // With a tag there is no primary to go on to: the nodes are there, and behind.
+            Route::NoNode if self.progress.only_primary && self.tag.is_some() => {
+                return Err(Error::before(ErrorKind::TooStale));
+            }
             Route::NoNode => return Err(Error::before(ErrorKind::NoNode)),
             Route::TooStale => return Err(Error::before(ErrorKind::TooStale)),
         };
@@ -206,6 +217,8 @@ impl<'a, B: Backend> Read<'a, B> {
             check,
             incarnation: node.incarnation,
             by_incarnation: want.seen.is_some(),
+            under: demand.under,
+            timeline: view.timeline,
             system: view.system,
             others: view.nodes.len() > 1,
             last: role == Role::Primary || !view.read_set.iter().any(|other| untried(&other)),
@@ -216,37 +229,50 @@ impl<'a, B: Backend> Read<'a, B> {
     }
 
     /// What the context and the token demand of a node.
-    fn demand(&self, view: &View) -> Result<(Option<Position>, Option<Seen>), Error> {
-        let requirement = self.context.as_ref().map(CausalContext::requirement);
-        let (written, seen) = requirement.map_or((None, None), |r| (r.written, r.seen));
-        let foreign = |system: SystemId| {
-            if view.system.is_none_or(|ours| ours == system) {
-                return Ok(());
+    ///
+    /// What a context has of another cluster is ignored: a cluster that was rebuilt must not turn
+    /// away everybody who still carries a token of the old one.
+    fn demand(&self, snapshot: &Snapshot<B>, now: Instant) -> Result<Demand, Error> {
+        let view = &snapshot.view;
+        let mut demand = Demand::default();
+        if let Some(context) = &self.context {
+            let requirement = context.requirement();
+            let ours = |system: &SystemId| view.system.is_none_or(|ours| ours == *system);
+            demand.under = requirement.seen.map(|(_, seen)| seen);
+            demand.see(requirement.seen.filter(|(system, _)| ours(system)).map(|(_, seen)| seen));
+            let written = requirement.written.filter(|(system, _)| ours(system));
+            demand.reach(written.and_then(|(_, position)| self.kept(snapshot, position)));
+        }
+        if let Some(token) = self.after {
+            if view.system.is_some_and(|ours| ours != token.system) {
+                let message = format!("it speaks of system {}", token.system);
+                return Err(Error::before(ErrorKind::ForeignToken).message(message));
             }
-            let message = format!("it speaks of system {system}");
-            Err(Error::before(ErrorKind::ForeignToken).message(message))
-        };
-        let seen = match seen {
-            Some((system, seen)) => foreign(system).map(|()| Some(seen))?,
-            None => None,
-        };
-        let mut after: Option<Position> = None;
-        for (system, position) in [written, self.after].into_iter().flatten() {
-            foreign(system)?;
-            match view.standing(position) {
-                // It is nowhere: no node can be asked for it.
-                Standing::Lost => {
-                    self.shared.telemetry.lost(position);
-                    if let Some(context) = &self.context {
-                        context.mark_lost(position);
-                    }
+            demand.see(token.seen(now));
+            demand.reach(token.written().and_then(|position| self.kept(snapshot, position)));
+        }
+        Ok(demand)
+    }
+
+    /// The position; if it is lost, what is kept of what lies before it.
+    fn kept(&self, snapshot: &Snapshot<B>, position: Position) -> Option<Position> {
+        let view = &snapshot.view;
+        match view.standing(position) {
+            Standing::Kept | Standing::Uncertain => Some(position),
+            // Somebody has seen a promotion that this pool has not: it looks now.
+            Standing::Ahead => {
+                snapshot.members.iter().for_each(|member| member.wake.notify_one());
+                Some(position)
+            }
+            Standing::Lost => {
+                let kept = view.kept(position);
+                self.shared.telemetry.lost(position);
+                if let Some(context) = &self.context {
+                    context.mark_lost(position, kept);
                 }
-                Standing::Kept | Standing::Uncertain | Standing::Ahead => {
-                    after = after.max(Some(position));
-                }
+                kept
             }
         }
-        Ok((after, seen))
     }
 
     async fn fallback(
@@ -321,6 +347,25 @@ impl<B: Backend> fmt::Debug for Read<'_, B> {
     }
 }
 
+/// What a read must see.
+#[derive(Clone, Copy, Debug, Default)]
+struct Demand {
+    after: Option<Position>,
+    seen: Option<Seen>,
+    /// What the context had seen.
+    under: Option<Seen>,
+}
+
+impl Demand {
+    fn see(&mut self, seen: Option<Seen>) {
+        self.seen = Seen::both(self.seen, seen);
+    }
+
+    fn reach(&mut self, position: Option<Position>) {
+        self.after = self.after.max(position);
+    }
+}
+
 struct Choice<B: Backend> {
     member: Arc<Member<B>>,
     place: usize,
@@ -329,6 +374,9 @@ struct Choice<B: Backend> {
     incarnation: u32,
     /// It was chosen for what this incarnation has served before.
     by_incarnation: bool,
+    /// What the context had seen when the node was chosen.
+    under: Option<Seen>,
+    timeline: u32,
     system: Option<SystemId>,
     /// Other nodes are there, which a reader could go on to.
     others: bool,

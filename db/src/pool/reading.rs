@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::lease::{Lease, Watch};
+use super::lease::{Lease, Reader, Watch};
 use super::verdict::Effect;
 use crate::backend::{Backend, Role};
 use crate::error::Error;
-use crate::position::{Position, SystemId};
-use crate::token::CausalContext;
+use crate::position::Position;
 
 /// A connection for reading. It is given back when it is dropped.
 ///
@@ -20,8 +19,10 @@ pub struct ReadConnection<B: Backend> {
     /// The node has yet to say that it has reached this offset.
     pub(super) pending: Option<u64>,
     pub(super) place: usize,
+    /// The cluster's, when this node was chosen.
+    pub(super) timeline: u32,
     /// Whose context gets the position of what is read here.
-    pub(super) noting: Option<(CausalContext, SystemId)>,
+    pub(super) noting: Option<Reader>,
 }
 
 impl<B: Backend> ReadConnection<B> {
@@ -77,8 +78,14 @@ impl<B: Backend> ReadConnection<B> {
     }
 
     /// The node says that it has reached this offset. Whether that is enough.
+    ///
+    /// An offset behind a fork means another place on each timeline. If a promotion was seen since
+    /// the node was chosen, it has to be chosen anew.
     pub(crate) fn reached(&mut self, offset: u64) -> bool {
-        self.pending = self.pending.filter(|pending| offset < *pending);
+        let same = self.lease.shared().snapshot().view.timeline == self.timeline;
+        if same && self.pending.is_some_and(|pending| offset >= pending) {
+            self.pending = None;
+        }
         self.pending.is_none()
     }
 
@@ -90,8 +97,8 @@ impl<B: Backend> ReadConnection<B> {
 
     /// All that was read here lies before this position.
     pub(crate) fn read_up_to(&self, position: Position) {
-        if let Some((context, system)) = &self.noting {
-            context.read_up_to(*system, position);
+        if let Some(Reader { context, system, under }) = &self.noting {
+            context.read_up_to(*system, position, *under);
         }
     }
 

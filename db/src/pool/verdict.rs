@@ -43,10 +43,9 @@ pub(crate) fn verdict(fault: Fault, effect: Effect, access: Access) -> (ErrorKin
             (ErrorKind::Conflict, Outcome::NotExecuted, Mark::Keep)
         }
         Fault::Conflict => (ErrorKind::Conflict, Outcome::Refused, Mark::Keep),
-        // Nothing was sent: as good as refused, and the same again fails the same way.
-        Fault::Client => (ErrorKind::Statement, Outcome::Refused, Mark::Keep),
         Fault::Unconfirmed => (ErrorKind::Unconfirmed, Outcome::Unknown, Mark::Keep),
-        Fault::Statement => (ErrorKind::Statement, Outcome::Refused, Mark::Keep),
+        // What the client got wrong was never sent: as good as refused.
+        Fault::Statement | Fault::Client => (ErrorKind::Statement, Outcome::Refused, Mark::Keep),
     }
 }
 

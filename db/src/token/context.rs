@@ -13,10 +13,6 @@ use super::{Token, key};
 use crate::cluster::Seen;
 use crate::position::{Position, SystemId};
 
-/// Stands for several incarnations at once. No node has it, so that a read which asks for it goes
-/// where everything can be seen.
-const SEVERAL: u32 = u32::MAX;
-
 /// What one user, or one request, has written and seen so far.
 ///
 /// Pass it to the reads and writes of a request: its reads then see its writes, and never less than
@@ -87,9 +83,7 @@ impl CausalContext {
     /// If the token and the context have seen different nodes, the next read goes where both can be
     /// seen, to the primary if need be.
     pub fn observe(&self, token: Token, now: Instant) {
-        let position = Some(token.position).filter(|position| position.timeline > 0);
-        let seen = (token.seen != 0).then_some(Seen { incarnation: token.seen, at: now });
-        self.of_system(token.system).join(position, seen);
+        self.of_system(token.system).join(token.written(), token.seen(now));
     }
 
     /// Also knows all that `other` knows at this moment, as with [`observe`](Self::observe). What
@@ -150,28 +144,38 @@ impl CausalContext {
         state.used = true;
     }
 
-    /// A read was served by this incarnation of a node, now or earlier. It saw at least what this
-    /// context asked for, so it stands for all reads before it.
-    pub(crate) fn read_from(&self, system: SystemId, incarnation: u32, now: Instant) {
+    /// A read was served by this incarnation of a node, now or earlier.
+    ///
+    /// Its node was chosen to show what the context had seen then (`under`), so that it stands for
+    /// that too. What other reads have seen meanwhile is another thing.
+    pub(crate) fn read_from(&self, system: SystemId, seen: Seen, under: Option<Seen>) {
         let mut state = self.of_system(system);
-        state.seen = Some(Seen { incarnation, at: now });
+        if state.seen == under {
+            state.seen = None;
+        }
+        state.join(None, Some(seen));
         state.used = true;
     }
 
-    /// All that was read so far lies before this position.
-    pub(crate) fn read_up_to(&self, system: SystemId, position: Position) {
+    /// All that a read saw lies before this position, and so does what the context had seen when
+    /// its node was chosen.
+    pub(crate) fn read_up_to(&self, system: SystemId, position: Position, under: Option<Seen>) {
         let mut state = self.of_system(system);
         state.join(Some(position), None);
-        state.seen = None;
+        if state.seen == under {
+            state.seen = None;
+        }
         state.used = true;
     }
 
     /// What was written before this position, and after the fork, is gone: no node is asked for it
-    /// any more.
-    pub(crate) fn mark_lost(&self, position: Position) {
+    /// any more. What lies before the fork, at `kept`, is still owed.
+    pub(crate) fn mark_lost(&self, position: Position, kept: Option<Position>) {
         let mut state = self.state();
         state.lost = state.lost.max(Some(position));
-        state.written = state.written.filter(|written| *written > position);
+        if state.written.is_some_and(|written| written <= position) {
+            state.written = kept;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -191,13 +195,6 @@ impl CausalContext {
 impl State {
     fn join(&mut self, written: Option<Position>, seen: Option<Seen>) {
         self.written = self.written.max(written);
-        self.seen = match (self.seen, seen) {
-            (Some(a), Some(b)) => {
-                let same = a.incarnation == b.incarnation;
-                let incarnation = if same { a.incarnation } else { SEVERAL };
-                Some(Seen { incarnation, at: a.at.max(b.at) })
-            }
-            (a, b) => a.or(b),
-        };
+        self.seen = Seen::both(self.seen, seen);
     }
 }

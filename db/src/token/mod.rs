@@ -19,10 +19,12 @@ mod key;
 #[cfg(test)]
 mod tests;
 
+use tokio::time::Instant;
+
 pub use self::context::CausalContext;
-pub(crate) use self::context::Requirement;
 pub use self::error::{KeyError, TokenError};
 pub use self::key::TokenKey;
+use crate::cluster::Seen;
 use crate::position::{Position, SystemId};
 
 /// What somebody has written and seen, as far as it can travel.
@@ -41,6 +43,16 @@ pub struct Token {
 }
 
 impl Token {
+    /// The position, if there is one.
+    pub(crate) fn written(&self) -> Option<Position> {
+        Some(self.position).filter(|position| position.timeline > 0)
+    }
+
+    /// What its holder had seen before `now`, if that is not in the position.
+    pub(crate) fn seen(&self, now: Instant) -> Option<Seen> {
+        (self.seen != 0).then_some(Seen { incarnation: self.seen, at: now })
+    }
+
     /// Whether both ask the same of a read.
     pub(crate) fn asks_the_same(&self, other: &Self) -> bool {
         Self { issued: 0, ..*self } == Self { issued: 0, ..*other }

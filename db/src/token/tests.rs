@@ -213,7 +213,7 @@ proptest! {
 fn a_new_context_has_no_token_and_one_that_only_read_has_no_position() {
     let context = CausalContext::new();
     assert_eq!(context.token(at(NOW)), None);
-    context.read_from(SystemId(7), 5, Instant::now());
+    context.read_from(SystemId(7), Seen { incarnation: 5, at: Instant::now() }, None);
     let made = context.token(at(NOW)).unwrap();
     assert_eq!(made, token(Position::new(0, 0), 5));
     let next = CausalContext::from_token(made, Instant::now());
@@ -236,11 +236,27 @@ fn two_nodes_seen_at_once_are_nobodys_incarnation() {
     assert_ne!(seen(&context).incarnation, 6);
     assert_eq!(seen(&context).at, now + Duration::from_secs(1));
     // A read that was served in spite of that stands for both.
-    context.read_from(SystemId(7), 6, now);
+    let under = Some(seen(&context));
+    context.read_from(SystemId(7), Seen { incarnation: 6, at: now }, under);
     assert_eq!(seen(&context).incarnation, 6);
-    context.read_up_to(SystemId(7), Position::new(1, 9));
+    let under = Some(seen(&context));
+    context.read_up_to(SystemId(7), Position::new(1, 9), under);
     assert!(context.requirement().seen.is_none());
     assert_eq!(context.position(), Some(Position::new(1, 9)));
+}
+
+#[test]
+fn of_two_reads_at_once_neither_is_forgotten() {
+    let now = Instant::now();
+    let read = |incarnation| Seen { incarnation, at: now };
+    let context = CausalContext::new();
+    context.read_from(SystemId(7), read(5), None);
+    // It was chosen before the first one came back, and need not have what that one saw.
+    context.read_from(SystemId(7), read(6), None);
+    let seen = context.requirement().seen.unwrap().1;
+    assert!(seen.incarnation != 5 && seen.incarnation != 6, "{seen:?}");
+    context.read_up_to(SystemId(7), Position::new(1, 9), Some(read(5)));
+    assert_eq!(context.requirement().seen.unwrap().1, seen, "the other read is still due");
 }
 
 #[test]
@@ -248,7 +264,7 @@ fn another_cluster_replaces_what_was_known() {
     let now = Instant::now();
     let foreign = |token| Token { system: SystemId(8), ..token };
     let context = CausalContext::from_token(token(Position::new(5, 9), 5), now);
-    context.mark_lost(Position::new(5, 1));
+    context.mark_lost(Position::new(5, 1), None);
     context.observe(foreign(token(Position::new(1, 1), 0)), now);
     let made = context.token(at(NOW)).unwrap();
     assert_eq!(made, foreign(token(Position::new(1, 1), 0)));
@@ -260,11 +276,11 @@ fn another_cluster_replaces_what_was_known() {
 #[test]
 fn what_is_lost_is_not_asked_for_and_what_is_written_later_is() {
     let context = CausalContext::from_token(token(Position::new(1, 9), 0), Instant::now());
-    context.mark_lost(Position::new(1, 9));
+    context.mark_lost(Position::new(1, 9), None);
     assert_eq!((context.position(), context.lost()), (None, Some(Position::new(1, 9))));
     assert_eq!(context.token(at(NOW)), None);
     context.wrote(SystemId(7), Position::new(2, 5));
-    context.mark_lost(Position::new(1, 9));
+    context.mark_lost(Position::new(1, 9), None);
     assert_eq!(context.position(), Some(Position::new(2, 5)));
 }
 

@@ -9,6 +9,7 @@ use crate::cover;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
+use crate::storage::Nodes;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct TrackView {
@@ -206,4 +207,13 @@ impl From<Listener> for ListenerView {
 #[derive(Debug, Serialize)]
 pub(crate) struct SignIn {
     pub(crate) next: String,
+}
+
+/// `/status`
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// The app server that answers.
+    pub(crate) app: Option<String>,
+    #[serde(flatten)]
+    pub(crate) database: Nodes,
 }

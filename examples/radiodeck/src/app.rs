@@ -1,5 +1,7 @@
 use std::sync::Arc;
 
+use axum::http::Extensions;
+
 use crate::clock::Clock;
 use crate::identity::{CookieIdentity, Identity};
 use crate::storage::Store;
@@ -49,5 +51,17 @@ impl App {
     pub fn identity(mut self, identity: impl Identity) -> Self {
         self.identity = Arc::new(identity);
         self
+    }
+
+    /// The site as one listener's request sees it.
+    ///
+    /// Strangers write nothing, so they need no context, and without one a shared cache may keep
+    /// their pages.
+    pub(crate) fn within(&self, request: &Extensions) -> Self {
+        let mut app = self.clone();
+        if let Some(store) = app.store.within(request) {
+            app.store = store;
+        }
+        app
     }
 }

@@ -118,3 +118,89 @@ mod postgres {
         }
     }
 }
+
+mod replicated {
+    use std::time::Duration;
+
+    use super::*;
+    use axum::http::Extensions;
+    use radiodeck::PostgresStore;
+    use terrace_db::backend::postgres::Postgres;
+    use terrace_db::backend::sqlite::{Sqlite, SqliteCluster};
+    use terrace_db::{CausalContext, Node, NodeState, RwPool};
+    use terrace_testkit::{PostgresCluster, tools};
+
+    /// Long enough that a read comes before its write has arrived, if nothing keeps it from that.
+    const DELAY: Duration = Duration::from_millis(100);
+
+    /// The store as a listener's request sees it.
+    fn bound(store: &impl Store) -> Arc<dyn Store> {
+        let mut request = Extensions::new();
+        request.insert(CausalContext::new());
+        store.within(&request).expect("a replicated store is bound to a request")
+    }
+
+    /// Whether a favourite that was just kept is missing from a read, in any of some rounds.
+    async fn misses_its_own_writes(store: &dyn Store) -> bool {
+        let listener = 1.try_into().unwrap();
+        let mut missed = false;
+        for station in 1..=10 {
+            let station = station.try_into().unwrap();
+            store.drop_favourite(listener, station).await.unwrap();
+            missed |= store.kept(listener, &[station]).await.unwrap().contains(&station);
+            store.keep(listener, station, 1).await.unwrap();
+            missed |= !store.kept(listener, &[station]).await.unwrap().contains(&station);
+        }
+        missed
+    }
+
+    async fn both_replicas<B: terrace_db::Backend>(pool: &RwPool<B>) {
+        let serve = || {
+            let nodes = pool.status().nodes;
+            nodes.iter().filter(|node| node.state == NodeState::Replica).count() == 2
+        };
+        while !serve() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_keep_the_contract_for_each_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let names = ["a", "b", "c"];
+        let cluster = SqliteCluster::create(directory.path(), &names).unwrap();
+        let nodes = names.map(|name| Node::new(name, cluster.target(name)));
+        let pool = RwPool::builder(Sqlite::new()).nodes(nodes).connect().await.unwrap();
+        let store = SqliteStore::replicated(pool.clone());
+        store.fill(&Seed::small()).await.unwrap();
+        contract::check(bound(&store)).await;
+        both_replicas(&pool).await;
+        for replica in ["b", "c"] {
+            cluster.delay(replica, DELAY).unwrap();
+        }
+        assert!(!misses_its_own_writes(&*bound(&store)).await);
+        assert!(misses_its_own_writes(&store).await, "the control: no context");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn servers_keep_the_contract_for_each_request() {
+        let Some(_) = tools::require_or_skip("postgres") else {
+            return;
+        };
+        let cluster = PostgresCluster::start(2).await.unwrap();
+        let nodes = cluster
+            .nodes()
+            .iter()
+            .map(|node| Node::new(node.addr().to_string(), Postgres::target(&node.url()).unwrap()));
+        let pool = RwPool::builder(Postgres::new()).nodes(nodes).connect().await.unwrap();
+        let store = PostgresStore::replicated(pool.clone());
+        store.fill(&Seed::small()).await.unwrap();
+        contract::check(bound(&store)).await;
+        both_replicas(&pool).await;
+        for replica in cluster.replicas() {
+            replica.apply_delay(DELAY).await.unwrap();
+        }
+        assert!(!misses_its_own_writes(&*bound(&store)).await);
+        assert!(misses_its_own_writes(&store).await, "the control: no context");
+    }
+}

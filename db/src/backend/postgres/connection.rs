@@ -6,7 +6,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use deadpool_postgres::ClientWrapper;
-use futures_util::future::join;
 use futures_util::stream::TryStreamExt;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -14,13 +13,10 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, Error, Row, SimpleQueryMessage, Socket, Statement};
 
 use super::PgError;
-use super::error::{is_row_count, is_stale};
+use super::exchange::{AtMostOne, Count, Found, Rows};
 use super::own::{COMMIT, COMMIT_AND_LOCATE, Own, lsn_in};
 use super::signals::{Signals, listen};
 use crate::position::Position;
-
-/// Parameters of a statement.
-pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// A connection to a PostgreSQL server.
 ///
@@ -30,26 +26,6 @@ pub struct PgConnection {
     client: ClientWrapper,
     signals: Arc<Signals>,
     own: Own,
-}
-
-/// What came back where one row should.
-#[derive(Debug)]
-pub(super) enum AtMostOne {
-    /// No row.
-    None,
-    /// One.
-    One(Row),
-    /// More.
-    Many,
-}
-
-/// The answer to a question that was only to be answered by a node that has come far enough.
-#[derive(Debug)]
-pub(super) enum Checked<T> {
-    /// It has.
-    Reached(T),
-    /// It has not: it had come this far.
-    Behind(#[allow(dead_code, reason = "tests look at it")] u64),
 }
 
 impl PgConnection {
@@ -90,8 +66,7 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, PgError> {
-        let statement = self.client.prepare_cached(sql).await?;
-        self.kept(sql, self.client.query(&statement, params).await)
+        self.ask::<Rows>(sql, params).await.map_err(PgError::among_others)
     }
 
     /// The only row.
@@ -104,8 +79,10 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Row, PgError> {
-        let statement = self.client.prepare_cached(sql).await?;
-        self.kept(sql, self.client.query_one(&statement, params).await)
+        match self.ask::<AtMostOne>(sql, params).await.map_err(PgError::among_others)? {
+            Found::One(row) => Ok(row),
+            Found::Nothing | Found::Many => Err(PgError::RowCount),
+        }
     }
 
     /// The only row, if there is one.
@@ -118,8 +95,11 @@ impl PgConnection {
         sql: &str,
         params: &[&(dyn ToSql + Sync)],
     ) -> Result<Option<Row>, PgError> {
-        let statement = self.client.prepare_cached(sql).await?;
-        self.kept(sql, self.client.query_opt(&statement, params).await)
+        match self.ask::<AtMostOne>(sql, params).await.map_err(PgError::among_others)? {
+            Found::One(row) => Ok(Some(row)),
+            Found::Nothing => Ok(None),
+            Found::Many => Err(PgError::RowCount),
+        }
     }
 
     /// How many rows the statement has changed.
@@ -128,8 +108,7 @@ impl PgConnection {
     ///
     /// As [`query`](Self::query).
     pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, PgError> {
-        let statement = self.client.prepare_cached(sql).await?;
-        self.kept(sql, self.client.execute(&statement, params).await)
+        self.ask::<Count>(sql, params).await.map_err(PgError::among_others)
     }
 
     /// Several statements in one text, without parameters and without rows.
@@ -147,78 +126,6 @@ impl PgConnection {
 
     pub(super) fn own(&mut self) -> (&mut Own, &ClientWrapper) {
         (&mut self.own, &self.client)
-    }
-
-    /// Asked where more or fewer rows are the caller's mistake, and not the connection's.
-    pub(super) async fn at_most_one(
-        &self,
-        sql: &str,
-        params: Params<'_>,
-    ) -> Result<AtMostOne, PgError> {
-        let statement = self.client.prepare_cached(sql).await?;
-        match self.client.query_opt(&statement, params).await {
-            Ok(Some(row)) => Ok(AtMostOne::One(row)),
-            Ok(None) => Ok(AtMostOne::None),
-            Err(error) if is_row_count(&error) => Ok(AtMostOne::Many),
-            Err(error) => self.kept(sql, Err(error)),
-        }
-    }
-
-    /// Asks a replica whether it has come as far as `offset`, and the question itself, in one round
-    /// trip.
-    ///
-    /// Two statements, one after the other: within one, the snapshot of the data could be older than
-    /// the answer to the check.
-    pub(super) async fn query_checked(
-        &mut self,
-        offset: u64,
-        sql: &str,
-        params: Params<'_>,
-    ) -> Result<Checked<Vec<Row>>, PgError> {
-        let Self { client, own, .. } = self;
-        let (check, statement) = join(own.replayed(client), client.prepare_cached(sql)).await;
-        let (check, statement) = (check?, statement?);
-        let reached = client.query_one(&check, &[]);
-        let (reached, rows) = join(reached, client.query(&statement, params)).await;
-        let reached = lsn_in(&reached?, 0)?;
-        if reached < offset {
-            return Ok(Checked::Behind(reached));
-        }
-        self.kept(sql, rows).map(Checked::Reached)
-    }
-
-    /// [`query`](Self::query), and what it has written lies before the position.
-    pub(super) async fn query_with_position(
-        &mut self,
-        sql: &str,
-        params: Params<'_>,
-    ) -> Result<(Vec<Row>, Position), PgError> {
-        self.with_position(sql, async |client, statement| client.query(statement, params).await)
-            .await
-    }
-
-    /// [`execute`](Self::execute), and what it has written lies before the position.
-    pub(super) async fn execute_with_position(
-        &mut self,
-        sql: &str,
-        params: Params<'_>,
-    ) -> Result<(u64, Position), PgError> {
-        self.with_position(sql, async |client, statement| client.execute(statement, params).await)
-            .await
-    }
-
-    /// A statement that commits by itself, and the primary's position, in one round trip.
-    async fn with_position<T>(
-        &mut self,
-        sql: &str,
-        ask: impl AsyncFnOnce(&ClientWrapper, &Statement) -> Result<T, Error>,
-    ) -> Result<(T, Position), PgError> {
-        self.signals.doubt();
-        let Self { client, own, .. } = self;
-        let (statement, locate) = join(client.prepare_cached(sql), own.written(client)).await;
-        let (statement, locate) = (statement?, locate?);
-        let (answer, position) = join(ask(client, &statement), locate.ask(client)).await;
-        Ok((self.kept(sql, answer)?, position.map_err(PgError::after_the_fact)?))
     }
 
     /// On a replica: how far it has replayed.
@@ -288,16 +195,6 @@ impl PgConnection {
         // It warns if there was nothing to roll back.
         self.signals.doubt();
         done
-    }
-
-    /// Forgets a statement that will not work again.
-    fn kept<T>(&self, sql: &str, answer: Result<T, Error>) -> Result<T, PgError> {
-        answer.map_err(|error| {
-            if is_stale(&error) {
-                self.client.statement_cache.remove(sql, &[]);
-            }
-            PgError::Postgres(error)
-        })
     }
 }
 

@@ -14,9 +14,16 @@ use crate::backend::Fault;
 pub enum PgError {
     /// No connection was made.
     Connect(Error),
+    /// The connection was closed.
+    Closed,
+    /// It went wrong before the statement itself was sent, while it was prepared. `None` if the
+    /// connection was closed already.
+    Unsent(Option<Error>),
     /// The server answered with an error, or the connection broke, or the driver refused what it was
     /// given.
     Postgres(Error),
+    /// The statement was carried out, and no row came, or several, where one was expected.
+    RowCount,
     /// The commit was carried out on the primary, and the wait for its synchronous replicas was cut
     /// short.
     Unconfirmed,
@@ -37,7 +44,9 @@ impl PgError {
     #[must_use]
     pub fn as_db_error(&self) -> Option<&DbError> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => error.as_db_error(),
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
+                error.as_db_error()
+            }
             Self::NoPosition(error) => error.as_db_error(),
             _ => None,
         }
@@ -52,8 +61,13 @@ impl PgError {
     pub(super) fn fault(&self) -> Fault {
         match self {
             Self::Connect(error) => while_connecting(error),
+            Self::Unsent(None) => Fault::Unreachable,
+            Self::Unsent(Some(error)) => match on_a_connection(error) {
+                Fault::Broken => Fault::Unreachable,
+                fault => fault,
+            },
             Self::Postgres(error) => on_a_connection(error),
-            Self::Unconfirmed | Self::Ended => Fault::Unconfirmed,
+            Self::Unconfirmed | Self::Ended | Self::RowCount => Fault::Unconfirmed,
             Self::Aborted => Fault::Statement,
             // What broke the connection is said; nothing else takes back what was carried out.
             Self::NoPosition(error) => match error.fault() {
@@ -61,8 +75,37 @@ impl PgError {
                 _ => Fault::Unconfirmed,
             },
             Self::InRecovery => Fault::ReadOnly,
-            Self::Unintelligible(_) => Fault::Broken,
+            Self::Closed | Self::Unintelligible(_) => Fault::Broken,
         }
+    }
+
+    /// Whether the statement was refused because what was prepared is worth nothing any more. The
+    /// connection has forgotten it, and the same again works.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self, Self::Postgres(error) if is_stale(error))
+    }
+
+    /// What an error means where other statements may have been sent before.
+    pub(super) fn among_others(self) -> Self {
+        match self {
+            Self::Unsent(Some(error)) => Self::Postgres(error),
+            Self::Unsent(None) => Self::Closed,
+            error => error,
+        }
+    }
+
+    /// What an error of a question means that goes before the statement itself.
+    pub(super) fn before(self) -> Self {
+        match self {
+            Self::Postgres(error) => Self::Unsent(Some(error)),
+            Self::Closed => Self::Unsent(None),
+            error => error,
+        }
+    }
+
+    /// An error while a statement was prepared.
+    pub(super) fn preparing(error: Error) -> Self {
+        Self::Unsent(Some(error))
     }
 
     /// What an error means for a statement whose effect it cannot take back.
@@ -92,11 +135,15 @@ impl From<Error> for PgError {
 impl fmt::Display for PgError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => match error.as_db_error() {
-                // The driver's own words are just "db error".
-                Some(said) => write!(f, "{} ({})", said.message(), said.code().code()),
-                None => error.fmt(f),
-            },
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
+                match error.as_db_error() {
+                    // The driver's own words are just "db error".
+                    Some(said) => write!(f, "{} ({})", said.message(), said.code().code()),
+                    None => error.fmt(f),
+                }
+            }
+            Self::Closed | Self::Unsent(None) => f.write_str("the connection was closed"),
+            Self::RowCount => f.write_str("the number of rows is not the expected one"),
             Self::Unconfirmed => f.write_str("the wait for synchronous replicas was cut short"),
             Self::Ended => f.write_str("no transaction was open: a statement in it had ended it"),
             Self::Aborted => f.write_str("rolled back, because a statement before had failed"),
@@ -110,7 +157,9 @@ impl fmt::Display for PgError {
 impl StdError for PgError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Connect(error) | Self::Postgres(error) => error.source(),
+            Self::Connect(error) | Self::Unsent(Some(error)) | Self::Postgres(error) => {
+                error.source()
+            }
             Self::NoPosition(error) => error.source(),
             _ => None,
         }
@@ -132,11 +181,10 @@ fn while_connecting(error: &Error) -> Fault {
 /// The server said that it takes no connection.
 fn refused(code: &str) -> Fault {
     match code.get(..2) {
-        Some("28" | "3D") => Fault::Denied,
         Some("08") => Fault::Unreachable,
         // Full; out of memory; starting up or shutting down; its own trouble.
         Some("53" | "57" | "58" | "XX") => Fault::Unavailable,
-        // A database that takes no connections, or a parameter that it does not know.
+        // A wrong password or database, or one that takes no connections; an unknown parameter.
         _ => Fault::Denied,
     }
 }
@@ -254,85 +302,4 @@ fn lost(error: &Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_takes_nobody_in_says_whether_it_is_worth_asking_again() {
-        // Password, role, database, a database without connections, an unknown parameter.
-        for code in ["28P01", "28000", "3D000", "55000", "42704", "22023"] {
-            assert_eq!(refused(code), Fault::Denied, "{code}");
-        }
-        // Starting, shutting down, full, out of memory, internal error.
-        for code in ["57P03", "57P01", "53300", "53200", "XX000", "58030"] {
-            assert_eq!(refused(code), Fault::Unavailable, "{code}");
-        }
-        assert_eq!(refused("08P01"), Fault::Unreachable);
-    }
-
-    #[test]
-    fn what_ends_the_connection_is_no_error_of_the_statement() {
-        let ended =
-            ["57P01", "57P02", "57P04", "57P05", "25P03", "08006", "08P01", "08003", "40003"];
-        for code in ended {
-            assert_eq!(meaning(code, false), Fault::Broken, "{code}");
-            assert_eq!(meaning(code, true), Fault::Broken, "{code}");
-        }
-        assert_eq!(meaning("XX000", true), Fault::Broken);
-        assert_eq!(meaning("57P03", true), Fault::Unavailable);
-        assert_eq!(meaning("53300", true), Fault::Unavailable);
-        assert_eq!(meaning("28P01", true), Fault::Denied);
-        assert_eq!(meaning("3D000", true), Fault::Denied);
-    }
-
-    #[test]
-    fn a_recovery_conflict_ends_the_statement_or_the_connection() {
-        assert_eq!(meaning("40001", false), Fault::Conflict);
-        assert_eq!(meaning("40001", true), Fault::Broken);
-    }
-
-    #[test]
-    fn what_a_statement_did_wrong_is_an_error_of_the_statement() {
-        // Unique, syntax, cancelled, aborted, disk full, lock not available, role that does not exist.
-        for code in
-            ["23505", "42601", "57014", "25P02", "53100", "55P03", "28000", "3D000", "XX001"]
-        {
-            assert_eq!(meaning(code, false), Fault::Statement, "{code}");
-        }
-        assert_eq!(meaning("40P01", false), Fault::Conflict);
-        assert_eq!(meaning("25006", false), Fault::ReadOnly);
-        assert_eq!(meaning("", false), Fault::Statement);
-    }
-
-    #[test]
-    fn what_the_driver_says_is_told_apart_by_its_words() {
-        let named = [
-            ("error encoding message to server", Kind::Unsent),
-            ("error serializing parameter 0", Kind::Unsent),
-            ("expected 1 parameters but got 2", Kind::Unsent),
-            ("query returned an unexpected number of rows", Kind::Answer),
-            ("query returned an unexpected number of columns", Kind::Answer),
-            ("error deserializing column 3", Kind::Answer),
-            ("invalid column `x`", Kind::Answer),
-            ("error performing TLS handshake", Kind::Tls),
-            ("authentication error", Kind::Authentication),
-            ("invalid configuration", Kind::Config),
-            ("connection closed", Kind::Other),
-            ("error communicating with the server", Kind::Other),
-        ];
-        for (words, kind) in named {
-            assert_eq!(Kind::named(words), kind, "{words}");
-        }
-    }
-
-    #[test]
-    fn nothing_that_was_carried_out_is_called_refused() {
-        assert_eq!(PgError::Unconfirmed.fault(), Fault::Unconfirmed);
-        assert_eq!(PgError::Ended.fault(), Fault::Unconfirmed);
-        let lost = PgError::Unintelligible("x").after_the_fact();
-        assert_eq!(lost.fault(), Fault::Broken);
-        assert_eq!(PgError::Aborted.after_the_fact().fault(), Fault::Unconfirmed);
-        // A replica has carried nothing out.
-        assert_eq!(PgError::InRecovery.after_the_fact().fault(), Fault::ReadOnly);
-    }
-}
+mod tests;

@@ -15,8 +15,11 @@
 //! `pg_read_file` lets the pool say for certain whether a promotion has dropped a write, and
 //! `pg_read_all_stats` lets it know the timeline of a replica at once after a failover.
 
+mod calls;
+mod claim;
 mod connection;
 mod error;
+mod exchange;
 mod history;
 mod lsn;
 mod own;
@@ -35,6 +38,7 @@ use self::connection::{Dial, Dialler};
 use super::{Access, Backend, Fault, Observation, Role};
 use crate::position::Position;
 
+pub use self::claim::IDEMPOTENCY_TABLE;
 pub use self::connection::PgConnection;
 pub use self::error::PgError;
 pub use self::target::{PgTarget, TargetError};

@@ -111,6 +111,8 @@ impl Locate {
 /// What is kept of it per connection: prepared statements, and what stays true.
 #[derive(Default)]
 pub(super) struct Own {
+    /// The connection has asked once.
+    observed: bool,
     observe: Option<Statement>,
     written: Option<Statement>,
     readable: Option<Statement>,
@@ -151,8 +153,14 @@ impl Own {
     }
 
     pub(super) async fn observe(&mut self, client: &Client) -> Result<Observation, PgError> {
-        let statement = prepared(client, &mut self.observe, OBSERVE).await?;
-        let row = client.query_one(&statement, &[]).await?;
+        let row = if self.observed {
+            let statement = prepared(client, &mut self.observe, OBSERVE).await?;
+            client.query_one(&statement, &[]).await?
+        } else {
+            // Most connections ask only once, when they are made: preparing were a round trip more.
+            self.observed = true;
+            client.query_typed_one(OBSERVE, &[]).await?
+        };
         let system: i64 = row.try_get(0)?;
         let system = SystemId(system.cast_unsigned());
         let started: i64 = row.try_get(5)?;

@@ -18,6 +18,7 @@
 
 mod apply;
 mod calls;
+mod claim;
 mod cluster;
 mod connection;
 mod control;
@@ -38,6 +39,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
+pub use self::claim::IDEMPOTENCY_TABLE;
 pub use self::cluster::{SqliteCluster, SqliteNode};
 pub use self::connection::SqliteConnection;
 pub use self::control::{ControlError, ControlErrorKind, Liveness};

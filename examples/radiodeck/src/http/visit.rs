@@ -38,7 +38,12 @@ impl FromRequestParts<App> for Visit {
         let params = Params::parse(parts.uri.query().unwrap_or(""))?;
         let format = Format::of(parts, &params)?;
         let listener = app.identity.listener(parts).await;
-        Ok(Self { app: app.clone(), format, params, listener, now: app.clock.now() })
+        let app = match listener {
+            Some(_) => app.within(&parts.extensions),
+            None => app.clone(),
+        };
+        let now = app.clock.now();
+        Ok(Self { app, format, params, listener, now })
     }
 }
 

@@ -43,6 +43,7 @@ pub fn router(app: App) -> Router {
         .route("/covers/{file}", get(files::cover))
         .route("/assets/{file}", get(files::asset))
         .route("/favicon.ico", get(files::icon))
+        .route("/status", get(status::status))
         .route("/whoami", get(status::whoami))
         .route("/healthz", get(status::healthz))
         .route("/readyz", get(status::readyz))

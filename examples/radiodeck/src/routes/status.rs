@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, REFRESH};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::api::Status;
 use crate::app::App;
 use crate::http::client::ClientAddr;
-use crate::http::error::Complete;
-use crate::http::negotiate::host;
+use crate::http::error::{Complete, Error};
+use crate::http::negotiate::{Format, host};
+use crate::http::visit::Visit;
 use crate::telemetry;
 
 /// How long `/readyz` waits for the database: less than a balancer waits for `/readyz`.
@@ -38,6 +40,20 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
         (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], body).into_response();
     response.extensions_mut().insert(Complete);
     response
+}
+
+/// Which nodes the database has, and which of them answers this visit.
+pub(super) async fn status(visit: Visit) -> Result<Response, Error> {
+    let app = visit.app.name.as_deref().map(str::to_owned);
+    let database = visit.app.store.nodes().await;
+    let mut response = visit.show(&Status { app, database }).await?;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if visit.format == Format::Html {
+        // A page to watch during an accident.
+        headers.insert(REFRESH, HeaderValue::from_static("1"));
+    }
+    Ok(response)
 }
 
 pub(super) async fn metrics() -> Response {

@@ -47,10 +47,9 @@ impl Role {
         if self.role == "app" { self.socket.clone() } else { None }
     }
 
-    fn options(socket: &Path, database: &str) -> Vec<OsString> {
+    fn options(socket: &Path) -> Vec<OsString> {
         let socket = socket.as_os_str().to_owned();
-        let (role, database) = ("app".into(), database.into());
-        vec!["--role".into(), role, "--socket".into(), socket, "--database".into(), database]
+        vec!["--role".into(), "app".into(), "--socket".into(), socket]
     }
 }
 
@@ -116,7 +115,24 @@ impl AppServers {
     /// # Errors
     ///
     /// When one of them does not get ready. What it said is on stderr.
-    pub async fn start(Count(count): Count, database: &str) -> Result<Self, launch::Error> {
+    pub async fn start(count: Count, database: &str) -> Result<Self, launch::Error> {
+        Self::start_with(count, &["--database".into(), database.into()]).await
+    }
+
+    /// Starts app servers with the options that this process was given, on its data directory.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not get ready. What it said is on stderr.
+    pub async fn start_alike(count: Count, data: &launch::DataDir) -> Result<Self, launch::Error> {
+        let mut options: Vec<_> = std::env::args_os().skip(1).collect();
+        if matches!(data, launch::DataDir::Fresh(_)) {
+            options.extend(["--data".into(), data.path().into()]);
+        }
+        Self::start_with(count, &options).await
+    }
+
+    async fn start_with(Count(count): Count, shared: &[OsString]) -> Result<Self, launch::Error> {
         let executable = std::env::current_exe()?;
         let sockets = launch::private_directory()?;
         let (stop, stopped) = watch::channel(false);
@@ -125,7 +141,8 @@ impl AppServers {
             let name = format!("app-{number}");
             let socket = sockets.path().join(format!("{name}.sock"));
             let server = AppServer { name, socket, pid: Arc::default() };
-            let options = Role::options(&server.socket, database);
+            let mut options = Role::options(&server.socket);
+            options.extend_from_slice(shared);
             let plan = Plan { executable: executable.clone(), options, server };
             starting.push((plan.spawn()?, plan));
         }

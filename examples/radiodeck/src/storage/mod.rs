@@ -12,12 +12,16 @@ mod error;
 mod open;
 mod postgres;
 mod query;
+pub mod replicated;
 mod sqlite;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::Extensions;
+use serde::Serialize;
 
 pub use error::{StoreError, StoreErrorKind};
 pub use open::open;
@@ -34,6 +38,30 @@ pub struct Kept {
     pub changed: bool,
     /// How many listeners keep the station now.
     pub favourites: i64,
+}
+
+/// The nodes that a store is spread over, as one request sees them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Nodes {
+    /// The node that answers this request's reads, if one does.
+    pub reads: Option<String>,
+    /// Each of them; none if the store is in one place.
+    pub nodes: Vec<Node>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// What it is: `primary`, `replica`, or why it is neither.
+    pub state: String,
+    /// On a replica: how old its data is at most, in milliseconds, if that is known.
+    pub lag_ms: Option<u64>,
+    /// How far it is in the history of all writes, if that is known.
+    pub position: Option<String>,
+    /// What went wrong with it last.
+    pub error: Option<String>,
 }
 
 /// What Radiodeck asks of its database.
@@ -96,4 +124,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The same store as one request sees it, by what layers have put into the request's
+    /// extensions; `None` if it looks the same to all requests.
+    fn within(&self, request: &Extensions) -> Option<Arc<dyn Store>> {
+        let _ = request;
+        None
+    }
+
+    /// The nodes it is spread over.
+    async fn nodes(&self) -> Nodes {
+        Nodes::default()
+    }
 }

@@ -102,7 +102,8 @@ fn footer() -> Markup {
     html!(
         "<footer class=\"wrap\"><p>Radiodeck, small stations from everywhere.</p>\
          <p>For programs: <a href=\"/stations?format=json\">JSON</a> \
-         <a href=\"/stations?format=xml\">XML</a> <a href=\"/metrics\">Metrics</a></p></footer>"
+         <a href=\"/stations?format=xml\">XML</a> <a href=\"/metrics\">Metrics</a> \
+         <a href=\"/status\">Status</a></p></footer>"
     )
 }
 

@@ -7,10 +7,11 @@ use super::parts::{
 };
 use crate::api::{
     AirView, Favourites, Home, ListenerView, OnAir, Programme, SignIn, StationDetail, StationList,
-    TrackDetail,
+    Status, TrackDetail,
 };
 use crate::http::visit::{Show, Site};
 use crate::model::Genre;
+use crate::storage::Nodes;
 
 impl Show for Home {
     const NAME: &'static str = "radiodeck";
@@ -179,6 +180,35 @@ impl Show for ListenerView {
             (self.handle) "</p></section>"
         );
         (self.name.clone(), main)
+    }
+}
+
+impl Show for Status {
+    const NAME: &'static str = "status";
+
+    fn page(&self, _: &Site<'_>) -> (String, Markup) {
+        let Nodes { reads, nodes } = &self.database;
+        let app = self.app.as_deref().map(|app| html!("<p>This page comes from " (app) ".</p>"));
+        let rows: Vec<_> = nodes
+            .iter()
+            .map(|node| {
+                let answers = reads.as_ref() == Some(&node.name);
+                let lag = node.lag_ms.map(|lag| format!("at most {lag} ms behind"));
+                html!(
+                    "<tr><td>" (node.name) "</td><td>"
+                    "<span class=\"title\">" (node.state) "</span> <span class=\"artist\">"
+                    (if answers { "answers this page " } else { "" }) (node.error.as_deref().unwrap_or(""))
+                    "</span></td><td>" (lag) "</td><td>" (node.position.as_deref().unwrap_or("")) "</td></tr>"
+                )
+            })
+            .collect();
+        let database = if nodes.is_empty() {
+            html!("<p>The database is in one place.</p>")
+        } else {
+            html!("<table class=\"tracks\"><tbody>" (rows) "</tbody></table>")
+        };
+        let main = html!("<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database));
+        ("Status".to_owned(), main)
     }
 }
 

@@ -78,7 +78,8 @@ impl Stage {
         }
         let answer = self.ask("PUT", "/favourites/7", "x-listener: 1\r\n").await;
         assert!(answer.text.contains("\"favourite\":true"), "{}", answer.text);
-        let answer = self.ask("GET", "/favourites", "x-listener: 1\r\n").await;
+        let headers = format!("x-listener: 1\r\n{}", answer.cookie());
+        let answer = self.ask("GET", "/favourites", &headers).await;
         assert!(answer.text.contains("\"id\":7,"), "{}", answer.text);
         let cross = "x-listener: 1\r\norigin: https://evil.test\r\nsec-fetch-site: cross-site\r\n";
         let answer = self.ask("DELETE", "/favourites/7", cross).await;
@@ -137,6 +138,12 @@ impl Answer {
             .filter_map(|line| line.split_once(": "))
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// The header that sends back the cookie it sets, if it sets one.
+    pub fn cookie(&self) -> String {
+        let pair = self.header("set-cookie").and_then(|cookie| cookie.split(';').next());
+        pair.map_or_else(String::new, |pair| format!("cookie: {pair}\r\n"))
     }
 
     /// The number of a JSON member, found by its name.

@@ -6,7 +6,7 @@ use terrace_testkit::{Postgres as Server, PostgresCluster, tools};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::NoTls;
 
-use super::super::connection::{AtMostOne, Checked};
+use super::super::exchange::{AtMostOne, Checked, Count, Found, Rows};
 use super::super::{PgConnection, PgError, Postgres};
 use crate::backend::{Access, Backend, Fault, Observation, Role};
 use crate::position::Position;

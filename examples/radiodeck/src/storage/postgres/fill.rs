@@ -3,9 +3,8 @@
 use std::fmt::Write;
 use std::pin::pin;
 
-use deadpool_postgres::{Object, Transaction};
 use futures_util::SinkExt;
-use tokio_postgres::Error;
+use tokio_postgres::{Client, Error, Transaction};
 
 use crate::seed::{Progress, Rows, Seed};
 use crate::storage::query::searchable;
@@ -70,7 +69,7 @@ ALTER TABLE favourites ADD FOREIGN KEY (station_id) REFERENCES stations;
 ANALYZE stations, tracks, listeners, favourites;
 ";
 
-pub(super) async fn fill(connection: &mut Object, seed: &Seed) -> Result<(), Error> {
+pub(in crate::storage) async fn fill(connection: &mut Client, seed: &Seed) -> Result<(), Error> {
     let transaction = connection.transaction().await?;
     transaction.batch_execute("SET LOCAL statement_timeout = 0").await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;

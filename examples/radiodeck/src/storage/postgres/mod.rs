@@ -3,8 +3,10 @@
 //! Every statement is prepared once a connection and then travels in one round trip. Statements
 //! that change two tables do it in one, with a common table expression, so that a favourite costs
 //! one round trip and not the four of `BEGIN` … `COMMIT`.
+//!
+//! The same statements go to a primary and its replicas; see [`super::replicated`].
 
-mod fill;
+pub(super) mod fill;
 mod place;
 mod rows;
 
@@ -13,15 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use axum::http::Extensions;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
+use terrace_db::RwPool;
+use terrace_db::backend::postgres::Postgres;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Config, NoTls, Row};
 
 use self::place::{failed, place};
 use self::rows::{STATION, TRACK, column, id, kept, page_of, station, track};
-use super::{Kept, Order, StationQuery, Store, StoreError, StoreErrorKind, Window};
+use super::replicated::Replicated;
+use super::{Kept, Nodes, Order, StationQuery, Store, StoreError, StoreErrorKind, Window};
 use crate::counts::{self, measured};
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
@@ -35,11 +41,17 @@ const POOL_WAIT: Duration = Duration::from_secs(2);
 /// How long connecting may take. Within one data centre it takes a millisecond.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 
-/// A [`Store`] in a PostgreSQL database.
+/// A [`Store`] in a PostgreSQL database, or in one with replicas.
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
-    pool: Pool,
+    servers: Servers,
     place: Arc<str>,
+}
+
+#[derive(Clone, Debug)]
+enum Servers {
+    One(Pool),
+    Replicated(Replicated<Postgres>),
 }
 
 impl PostgresStore {
@@ -78,11 +90,20 @@ impl PostgresStore {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::new(StoreErrorKind::Failed, "connect", error))?;
-        let store = Self { pool, place: place.into() };
-        match store.connection("connect").await {
-            Ok(_) => Ok(store),
-            Err(error) => Err(error.at(&store.place)),
+        match connection(&pool, "connect").await {
+            Ok(_) => Ok(Self { servers: Servers::One(pool), place: place.into() }),
+            Err(error) => Err(error.at(&place)),
         }
+    }
+
+    /// Reads from replicas, and writes to their primary.
+    ///
+    /// A request reads its own writes if it comes through
+    /// [`CausalLayer`](terrace_db::CausalLayer).
+    #[must_use]
+    pub fn replicated(pool: RwPool<Postgres>) -> Self {
+        let place = "PostgreSQL with replicas".into();
+        Self { servers: Servers::Replicated(Replicated::new(pool)), place }
     }
 
     /// Where the database is, without the password.
@@ -94,24 +115,21 @@ impl PostgresStore {
     /// Creates the tables and fills them, unless that was done before.
     ///
     /// Safe when several servers start at once: the first takes an advisory lock, the others wait
-    /// for it and find the work done.
+    /// for it and find the work done. A replicated store asks a reader first: what is filled needs
+    /// no primary.
     ///
     /// # Errors
     ///
     /// When the database refuses, or is gone.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
-        let mut connection = self.connection("fill").await?;
-        fill::fill(&mut connection, seed).await.map_err(|error| failed("fill", error))
-    }
-
-    async fn connection(&self, operation: &'static str) -> Result<Object, StoreError> {
-        self.pool.get().await.map_err(|error| match error {
-            PoolError::Timeout(TimeoutType::Wait) => {
-                StoreError::new(StoreErrorKind::Busy, operation, error)
+        match &self.servers {
+            Servers::One(pool) => {
+                let mut connection = connection(pool, "fill").await?;
+                fill::fill(&mut connection, seed).await.map_err(|error| failed("fill", error))
             }
-            PoolError::Backend(error) => failed(operation, error),
-            _ => StoreError::new(StoreErrorKind::Unavailable, operation, error),
-        })
+            Servers::Replicated(_) if self.ping().await.is_ok() => Ok(()),
+            Servers::Replicated(nodes) => nodes.fill(seed).await,
+        }
     }
 
     async fn rows(
@@ -121,19 +139,28 @@ impl PostgresStore {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         measured(operation, 1, 1, async {
-            let connection = self.connection(operation).await?;
-            let ask = async {
-                let known = connection.statement_cache.size();
-                let statement = connection.prepare_cached(statement).await?;
-                if connection.statement_cache.size() > known {
-                    // Prepared just now: once a connection, and a round trip too.
-                    counts::extra_round_trip();
-                }
-                connection.query(&statement, parameters).await
-            };
-            ask.await.map_err(|error| failed(operation, error))
+            match &self.servers {
+                Servers::One(pool) => rows(pool, operation, statement, parameters).await,
+                Servers::Replicated(nodes) => nodes.read(operation, statement, parameters).await,
+            }
         })
         .await
+    }
+
+    /// Rows of a statement that changes some.
+    async fn changed(
+        &self,
+        operation: &'static str,
+        statement: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, StoreError> {
+        let rows = measured(operation, 1, 1, async {
+            match &self.servers {
+                Servers::One(pool) => rows(pool, operation, statement, parameters).await,
+                Servers::Replicated(nodes) => nodes.write(operation, statement, parameters).await,
+            }
+        });
+        Ok(rows.await?.into_iter().next())
     }
 
     async fn row(
@@ -293,7 +320,8 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM added),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self.row("keep", statement, &[&listener.get(), &station.get(), &now]).await?;
+        let parameters: [&(dyn ToSql + Sync); 3] = [&listener.get(), &station.get(), &now];
+        let row = self.changed("keep", statement, &parameters).await?;
         row.map(|row| kept("keep", &row)).transpose()
     }
 
@@ -313,11 +341,54 @@ impl Store for PostgresStore {
             SELECT EXISTS (SELECT FROM dropped),
                    coalesce((SELECT favourites FROM counted), s.favourites)
             FROM stations s, listeners l WHERE s.id = $2 AND l.id = $1";
-        let row = self.row("drop_favourite", statement, &[&listener.get(), &station.get()]).await?;
+        let parameters: [&(dyn ToSql + Sync); 2] = [&listener.get(), &station.get()];
+        let row = self.changed("drop_favourite", statement, &parameters).await?;
         row.map(|row| kept("drop_favourite", &row)).transpose()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.rows("ping", "SELECT 1 FROM stations LIMIT 1", &[]).await.map(drop)
     }
+
+    fn within(&self, request: &Extensions) -> Option<Arc<dyn Store>> {
+        let Servers::Replicated(nodes) = &self.servers else { return None };
+        let servers = Servers::Replicated(nodes.within(request)?);
+        Some(Arc::new(Self { servers, place: Arc::clone(&self.place) }))
+    }
+
+    async fn nodes(&self) -> Nodes {
+        match &self.servers {
+            Servers::One(_) => Nodes::default(),
+            Servers::Replicated(nodes) => nodes.status().await,
+        }
+    }
+}
+
+async fn connection(pool: &Pool, operation: &'static str) -> Result<Object, StoreError> {
+    pool.get().await.map_err(|error| match error {
+        PoolError::Timeout(TimeoutType::Wait) => {
+            StoreError::new(StoreErrorKind::Busy, operation, error)
+        }
+        PoolError::Backend(error) => failed(operation, error),
+        _ => StoreError::new(StoreErrorKind::Unavailable, operation, error),
+    })
+}
+
+async fn rows(
+    pool: &Pool,
+    operation: &'static str,
+    statement: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, StoreError> {
+    let connection = connection(pool, operation).await?;
+    let ask = async {
+        let known = connection.statement_cache.size();
+        let statement = connection.prepare_cached(statement).await?;
+        if connection.statement_cache.size() > known {
+            // Prepared just now: once a connection, and a round trip too.
+            counts::extra_round_trip();
+        }
+        connection.query(&statement, parameters).await
+    };
+    ask.await.map_err(|error| failed(operation, error))
 }

@@ -1,6 +1,6 @@
 //! Creating and filling the SQLite file.
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::seed::{Progress, Rows, Seed};
 use crate::storage::query::searchable;
@@ -55,24 +55,18 @@ CREATE INDEX favourites_station ON favourites (station_id);
 ANALYZE;
 ";
 
-pub(super) fn fill(connection: &mut Connection, seed: &Seed) -> rusqlite::Result<()> {
-    if is_filled(connection)? {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Again, now that nobody else can be at it.
-    if is_filled(&transaction)? {
+pub(super) fn fill(transaction: &Connection, seed: &Seed) -> rusqlite::Result<()> {
+    if is_filled(transaction)? {
         return Ok(());
     }
     let mut progress = Progress::start();
     let rows = seed.rows();
     transaction.execute_batch(TABLES)?;
 
-    insert(&transaction, &rows, &mut progress)?;
+    insert(transaction, &rows, &mut progress)?;
     transaction.execute_batch(INDEXES)?;
     transaction
         .execute("INSERT INTO meta VALUES ('seed', ?1)", [format!("{:016x}", rows.checksum())])?;
-    transaction.commit()?;
     progress.finish();
     Ok(())
 }

@@ -3,6 +3,8 @@
 //! In WAL mode readers never wait for the writer, and several processes may share the file. SQLite
 //! lets one connection write at a time, so there is one: a queue in the pool is fairer than
 //! connections that meet at the file's lock.
+//!
+//! The same questions are put to a replicated cluster of files; see [`super::replicated`].
 
 mod fill;
 mod pool;
@@ -10,14 +12,19 @@ mod rows;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::Extensions;
 use deadpool_sqlite::Pool;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use terrace_db::RwPool;
+use terrace_db::backend::sqlite::Sqlite;
 
 use self::pool::{interact, pool};
 use self::rows::{STATION, TRACK, checked, json_list, page_of, station, track};
-use super::{Kept, Order, StationQuery, Store, StoreError, Window};
+use super::replicated::Replicated;
+use super::{Kept, Nodes, Order, StationQuery, Store, StoreError, Window};
 use crate::counts::measured;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
@@ -25,11 +32,16 @@ use crate::model::{
 use crate::schedule;
 use crate::seed::Seed;
 
-/// A [`Store`] in one SQLite file.
+/// A [`Store`] in one SQLite file, or in a cluster of them.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    writer: Pool,
-    readers: Pool,
+    files: Files,
+}
+
+#[derive(Clone, Debug)]
+enum Files {
+    One { writer: Pool, readers: Pool },
+    Replicated(Replicated<Sqlite>),
 }
 
 impl SqliteStore {
@@ -41,39 +53,77 @@ impl SqliteStore {
     pub async fn open(path: &Path, readers: usize) -> Result<Self, StoreError> {
         let writer = pool(path, 1, "PRAGMA foreign_keys = ON")?;
         let readers = pool(path, readers.max(1), "PRAGMA query_only = ON")?;
-        let store = Self { writer, readers };
         // The writer first: it creates the file and turns on WAL before a reader opens it.
-        store.write("open", |_| Ok(())).await?;
-        Ok(store)
+        interact(&writer, "open", |_| Ok(())).await?;
+        Ok(Self { files: Files::One { writer, readers } })
+    }
+
+    /// Reads from the replicas of a cluster of files, and writes to its primary.
+    ///
+    /// A request reads its own writes if it comes through
+    /// [`CausalLayer`](terrace_db::CausalLayer).
+    #[must_use]
+    pub fn replicated(pool: RwPool<Sqlite>) -> Self {
+        Self { files: Files::Replicated(Replicated::new(pool)) }
     }
 
     /// Creates the tables and fills them, unless that was done before.
     ///
     /// Safe when several processes start at once: the first takes the file's write lock, the others
-    /// wait for it and find the work done.
+    /// wait for it and find the work done. A replicated store asks a reader first: what is filled
+    /// needs no primary.
     ///
     /// # Errors
     ///
     /// When the file cannot be written.
     pub async fn fill(&self, seed: &Seed) -> Result<(), StoreError> {
         let seed = seed.clone();
-        self.write("fill", move |connection| fill::fill(connection, &seed)).await
+        let fill = move |transaction: &Connection| fill::fill(transaction, &seed);
+        match &self.files {
+            Files::One { .. } => self.write("fill", fill).await,
+            Files::Replicated(_) if self.ping().await.is_ok() => Ok(()),
+            Files::Replicated(nodes) => {
+                let apart = nodes.apart();
+                apart.write("fill", fill).await?;
+                apart.everywhere().await;
+                Ok(())
+            }
+        }
     }
 
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        interact(&self.readers, operation, work).await
+        match &self.files {
+            Files::One { readers, .. } => {
+                interact(readers, operation, move |connection| work(connection)).await
+            }
+            Files::Replicated(nodes) => nodes.read(operation, work).await,
+        }
     }
 
+    /// In a transaction that takes the write lock at its start: one that reads first and then wants
+    /// to write may be refused in the middle.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + Sync + 'static,
     ) -> Result<T, StoreError> {
-        interact(&self.writer, operation, work).await
+        match &self.files {
+            Files::One { writer, .. } => {
+                interact(writer, operation, move |connection| {
+                    let begin = TransactionBehavior::Immediate;
+                    let transaction = connection.transaction_with_behavior(begin)?;
+                    let done = work(&transaction)?;
+                    transaction.commit()?;
+                    Ok(done)
+                })
+                .await
+            }
+            Files::Replicated(nodes) => nodes.write(operation, work).await,
+        }
     }
 }
 
@@ -274,8 +324,8 @@ impl Store for SqliteStore {
     ) -> Result<Option<Kept>, StoreError> {
         measured("keep", 3, 1, {
             self.write("keep", move |connection| {
-                change(connection, listener, station, 1, |transaction| {
-                    transaction
+                change(connection, listener, station, 1, || {
+                    connection
                         .prepare_cached(
                             "INSERT INTO favourites (listener_id, station_id, since)
                              VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
@@ -294,8 +344,8 @@ impl Store for SqliteStore {
     ) -> Result<Option<Kept>, StoreError> {
         measured("drop_favourite", 3, 1, {
             self.write("drop_favourite", move |connection| {
-                change(connection, listener, station, -1, |transaction| {
-                    transaction
+                change(connection, listener, station, -1, || {
+                    connection
                         .prepare_cached(
                             "DELETE FROM favourites WHERE listener_id = ?1 AND station_id = ?2",
                         )?
@@ -316,18 +366,28 @@ impl Store for SqliteStore {
         })
         .await
     }
+
+    fn within(&self, request: &Extensions) -> Option<Arc<dyn Store>> {
+        let Files::Replicated(nodes) = &self.files else { return None };
+        Some(Arc::new(Self { files: Files::Replicated(nodes.within(request)?) }))
+    }
+
+    async fn nodes(&self) -> Nodes {
+        match &self.files {
+            Files::One { .. } => Nodes::default(),
+            Files::Replicated(nodes) => nodes.status().await,
+        }
+    }
 }
 
-/// Changes a favourite and its station's count in one transaction that takes the write lock at its
-/// start: a transaction that reads first and then wants to write may be refused in the middle.
+/// Changes a favourite and its station's count.
 fn change(
-    connection: &mut Connection,
+    transaction: &Connection,
     listener: ListenerId,
     station: StationId,
     by: i64,
-    row: impl FnOnce(&Connection) -> rusqlite::Result<usize>,
+    row: impl FnOnce() -> rusqlite::Result<usize>,
 ) -> rusqlite::Result<Option<Kept>> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let known: bool = transaction
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM listeners WHERE id = ?1)
@@ -337,13 +397,12 @@ fn change(
     if !known {
         return Ok(None);
     }
-    let changed = row(&transaction)? > 0;
+    let changed = row()? > 0;
     let by = if changed { by } else { 0 };
     let favourites = transaction
         .prepare_cached(
             "UPDATE stations SET favourites = favourites + ?2 WHERE id = ?1 RETURNING favourites",
         )?
         .query_row([station.get(), by], |row| row.get(0))?;
-    transaction.commit()?;
     Ok(Some(Kept { changed, favourites }))
 }

@@ -165,10 +165,10 @@ async fn live_what_the_caller_got_wrong_is_told_from_what_the_server_says() {
     assert_eq!(fault(&error), Fault::Unconfirmed, "{error:?}");
     let error = PgError::from(row.try_get::<_, i32>("nope").unwrap_err());
     assert_eq!(fault(&error), Fault::Unconfirmed, "{error:?}");
-    let many = connection.at_most_one("SELECT id FROM t", &[]).await.unwrap();
-    assert!(matches!(many, AtMostOne::Many));
-    let none = connection.at_most_one("SELECT id FROM t WHERE false", &[]).await.unwrap();
-    assert!(matches!(none, AtMostOne::None));
+    let many = connection.ask::<AtMostOne>("SELECT id FROM t", &[]).await.unwrap();
+    assert!(matches!(many, Found::Many));
+    let none = connection.ask::<AtMostOne>("SELECT id FROM t WHERE false", &[]).await.unwrap();
+    assert!(matches!(none, Found::Nothing));
 
     let error = connection.query("SELECT nonsense", &[]).await.unwrap_err();
     assert_eq!(fault(&error), Fault::Statement);

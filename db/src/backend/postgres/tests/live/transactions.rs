@@ -79,7 +79,7 @@ async fn live_a_cancelled_wait_for_synchronous_replicas_leaves_a_doubt() {
     let backend = Postgres::new();
     let mut primary = connect(cluster.primary(), Access::ReadWrite).await;
     cluster.quorum(1).await.unwrap();
-    primary.execute_with_position("INSERT INTO t VALUES (1)", &[]).await.unwrap();
+    primary.ask_written::<Count>("INSERT INTO t VALUES (1)", &[]).await.unwrap();
     assert!(backend.doubt(&primary).is_none());
     cluster.nodes()[1].stop().await.unwrap();
     let watcher = connect(cluster.primary(), Access::ReadOnly).await;
@@ -97,7 +97,7 @@ async fn live_a_cancelled_wait_for_synchronous_replicas_leaves_a_doubt() {
                     primary.commit(true).await?;
                 } else {
                     let sql = "INSERT INTO t VALUES ($1)";
-                    primary.execute_with_position(sql, &[&id]).await?;
+                    primary.ask_written::<Count>(sql, &[&id]).await?;
                 }
                 Ok::<_, PgError>(())
             };
@@ -135,8 +135,10 @@ async fn live_a_rolled_back_transaction_leaves_nothing() {
     // With nothing to roll back, it is none the worse.
     backend.rollback(&mut primary).await.unwrap();
     assert!(backend.doubt(&primary).is_none());
-    let AtMostOne::One(row) =
-        primary.at_most_one("SELECT pg_current_xact_id_if_assigned() IS NULL", &[]).await.unwrap()
+    let Found::One(row) = primary
+        .ask::<AtMostOne>("SELECT pg_current_xact_id_if_assigned() IS NULL", &[])
+        .await
+        .unwrap()
     else {
         panic!("one row")
     };
