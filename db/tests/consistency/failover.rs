@@ -6,9 +6,8 @@ use std::time::Duration;
 use terrace_db::{CausalContext, ErrorKind, NodeState, PoolConfig, RwPool, Standing};
 use terrace_testkit::history::{register, session};
 
-use crate::in_both_worlds;
 use crate::load::{Load, Tokens};
-use crate::world::{Network, World, config, seed, until};
+use crate::world::{Network, World, config, in_both_worlds, seed, until};
 
 in_both_worlds!(
     a_killed_primary_loses_nothing_that_a_quorum_has,
