@@ -8,9 +8,8 @@ use terrace_db::{ErrorKind, Outcome};
 use terrace_testkit::history::History;
 use terrace_testkit::history::bank::{self, Answer, Call};
 
-use crate::in_both_worlds;
 use crate::load::Mishap;
-use crate::world::{ACCOUNTS, Network, World, config, opening, seed};
+use crate::world::{ACCOUNTS, Network, World, config, in_both_worlds, opening, seed};
 
 in_both_worlds!(transfers_keep_the_sum, transfers_keep_the_sum_across_a_failover);
 

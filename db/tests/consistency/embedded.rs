@@ -5,7 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tempfile::TempDir;
 use terrace_db::backend::sqlite::{Durability, Replication, Sqlite, SqliteCluster};
-use terrace_db::{CausalContext, Error, Node, RwPool};
+use terrace_db::{CausalContext, Error, Node, RwPool, Transaction};
 use terrace_testkit::history::append::{Call, Step};
 use terrace_testkit::history::bank::Balances;
 use terrace_testkit::history::register::Stored;
@@ -22,6 +22,7 @@ const SCHEMA: &str = "
 const PUT: &str = "INSERT INTO kv (key, value, version) VALUES (?1, ?2, 1)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = version + 1
     RETURNING version";
+const NOTE: &str = "INSERT INTO log (id) VALUES (?1)";
 const GET: &str = "SELECT value, version FROM kv WHERE key = ?1";
 const APPEND: &str = "INSERT INTO lists (key, element) VALUES (?1, ?2)";
 const LIST: &str = "SELECT element FROM lists WHERE key = ?1 ORDER BY place";
@@ -100,7 +101,7 @@ impl World for Embedded {
         let write = pool.write().context(context);
         let version = write.call(move |transaction| {
             let values = [signed(key), signed(value)];
-            transaction.prepare_cached("INSERT INTO log VALUES (?1)")?.execute([values[1]])?;
+            transaction.prepare_cached(NOTE)?.execute([values[1]])?;
             transaction.prepare_cached(PUT)?.query_row(values, number)
         });
         Ok(Stored { value, version: version.await? })
@@ -180,6 +181,16 @@ impl World for Embedded {
             all.query_map([], |row| Ok((number(row)?, row.get(1)?)))?.collect()
         });
         balances.await
+    }
+
+    async fn note(transaction: &mut Transaction<Sqlite>, value: u64) -> Result<(), Error> {
+        let value = [signed(value)];
+        transaction.call(move |c| c.prepare_cached(NOTE)?.execute(value)).await.map(drop)
+    }
+
+    async fn note_in_a_read(pool: &RwPool<Sqlite>, value: u64, primary: bool) -> Result<(), Error> {
+        let read = if primary { pool.read_primary() } else { pool.read() };
+        read.call(move |c| c.prepare_cached(NOTE)?.execute([signed(value)])).await.map(drop)
     }
 
     async fn values(pool: &RwPool<Sqlite>) -> Result<Vec<u64>, Error> {

@@ -6,15 +6,15 @@ use std::time::Duration;
 use terrace_db::{CausalContext, ErrorKind, NodeState, PoolConfig, RwPool, Standing};
 use terrace_testkit::history::{register, session};
 
-use crate::in_both_worlds;
 use crate::load::{Load, Tokens};
-use crate::world::{Network, World, config, seed, until};
+use crate::world::{Network, World, config, in_both_worlds, seed, until};
 
 in_both_worlds!(
     a_killed_primary_loses_nothing_that_a_quorum_has,
     a_frozen_primary_that_was_replaced_is_refused,
     a_restarted_process_refuses_a_replaced_primary,
     what_asynchronous_replication_loses_is_reported,
+    a_session_that_lost_a_write_keeps_what_was_kept,
 );
 
 /// What must hold after a failover with a quorum.
@@ -172,4 +172,33 @@ async fn what_asynchronous_replication_loses_is_reported<W: World>() {
     assert!(sessions.is_ok(), "seed {seed}: {sessions}");
     let unexcused = session::check(&load.ops());
     assert!(!unexcused.is_ok(), "seed {seed}: the loss was not even noticed: {unexcused}");
+}
+
+/// The promotion has dropped the last writes of every session, and kept the ones before. A replica
+/// that has neither must not serve them.
+async fn a_session_that_lost_a_write_keeps_what_was_kept<W: World>() {
+    let seed = seed::<W>("a session that lost a write");
+    let Some(world) = W::start(Network::Direct).await else { return };
+    let pool = world.pool(config(), seed).await;
+    world.delay(2, Duration::from_millis(1500)).await;
+    let load = Load::<W>::new(&pool, seed, Tokens::Carried);
+    load.during(async {
+        load.progress(100).await;
+        world.kill(1).await;
+        world.kill(2).await;
+        load.progress(60).await;
+        world.kill(0).await;
+        world.restart(1).await;
+        world.restart(2).await;
+        world.promote().await;
+        load.progress(60).await;
+    })
+    .await;
+    load.mishaps_fit();
+    let stored = W::values(&world.truth().await).await.expect("the values can be read");
+    let gone = load.gone(&stored);
+    assert!(gone.len() >= 60, "seed {seed}: the scenario lost too little: {gone:?}");
+    let sessions = session::check_but(&load.ops(), &gone);
+    println!("  {sessions}");
+    assert!(sessions.is_ok(), "seed {seed}: {sessions}");
 }

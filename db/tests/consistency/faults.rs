@@ -5,9 +5,8 @@ use terrace_db::backend::Role;
 use terrace_db::{NodeState, PoolConfig, RwPool};
 use terrace_testkit::history::{register, session};
 
-use crate::in_both_worlds;
 use crate::load::{Load, Tokens};
-use crate::world::{Network, World, config, seed, until};
+use crate::world::{Network, World, config, in_both_worlds, seed, until};
 
 in_both_worlds!(
     a_killed_replica_is_hardly_noticed,

@@ -8,9 +8,8 @@ use terrace_db::{CausalContext, Outcome};
 use terrace_testkit::history::History;
 use terrace_testkit::history::append::{self, Answer, Call, Step};
 
-use crate::in_both_worlds;
 use crate::load::Mishap;
-use crate::world::{LISTS, Network, World, config, seed, until};
+use crate::world::{LISTS, Network, World, config, in_both_worlds, seed, until};
 
 in_both_worlds!(lists_grow_and_transactions_do_not_circle, lists_survive_a_restart_of_the_primary);
 

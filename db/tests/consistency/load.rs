@@ -145,7 +145,9 @@ impl<'a, W: World> Load<'a, W> {
             if rng.u8(..3) == 0 {
                 self.write(number, key, &context).await;
             } else {
-                self.read(number, key, &context).await;
+                // The control makes sure of it that a session has seen the latest now and then.
+                let anywhere = self.tokens == Tokens::Carried || rng.bool();
+                self.read(number, key, &context, number >= SESSIONS || !anywhere).await;
             }
             if self.tokens == Tokens::Dropped {
                 context = CausalContext::new();
@@ -181,9 +183,9 @@ impl<'a, W: World> Load<'a, W> {
         }
     }
 
-    async fn read(&self, process: u32, key: u64, context: &CausalContext) {
+    async fn read(&self, process: u32, key: u64, context: &CausalContext, primary: bool) {
         let pending = self.history.invoke(process, Call::Read { key });
-        match W::get(self.pool, key, Some(context), process >= SESSIONS).await {
+        match W::get(self.pool, key, Some(context), primary).await {
             Ok((answer, role)) => {
                 pending.ok(answer);
                 *self.served.borrow_mut().entry(name(role)).or_default() += 1;

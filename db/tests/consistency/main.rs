@@ -6,31 +6,15 @@
 
 mod bank;
 mod conflicts;
+#[allow(dead_code, reason = "other suites use the rest of it")]
 mod embedded;
 mod failover;
 mod faults;
 mod lists;
 mod load;
+#[allow(dead_code, reason = "other suites use the rest of it")]
 mod real;
 mod registers;
 mod sessions;
+#[allow(dead_code, reason = "other suites use the rest of it")]
 mod world;
-
-/// Runs a scenario in both worlds.
-macro_rules! in_both_worlds {
-    ($($name:ident),+ $(,)?) => {
-        mod on_the_embedded_cluster {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name::<crate::embedded::Embedded>().await;
-            })+
-        }
-        mod on_postgresql {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name::<crate::real::Real>().await;
-            })+
-        }
-    };
-}
-use in_both_worlds;

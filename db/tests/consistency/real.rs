@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use terrace_db::backend::postgres::Postgres as Backend;
-use terrace_db::{CausalContext, Error, Node, RwPool};
+use terrace_db::{CausalContext, Error, Node, RwPool, Transaction};
 use terrace_testkit::fault::{Fault, FaultProxy};
 use terrace_testkit::history::append::{Call, Step};
 use terrace_testkit::history::bank::Balances;
@@ -24,6 +24,7 @@ const PUT: &str = "WITH noted AS (INSERT INTO log (id) VALUES ($2))
     INSERT INTO kv (key, value, version) VALUES ($1, $2, 1)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, version = kv.version + 1
     RETURNING version";
+const NOTE: &str = "INSERT INTO log (id) VALUES ($1)";
 const GET: &str = "SELECT value, version FROM kv WHERE key = $1";
 const APPEND: &str = "INSERT INTO lists (key, elements) VALUES ($1, ARRAY[$2::int8])
     ON CONFLICT (key) DO UPDATE SET elements = lists.elements || excluded.elements";
@@ -175,6 +176,20 @@ impl World for Real {
         let sql = "SELECT id, balance FROM accounts";
         let rows = connection.run(async |c| c.query(sql, &[]).await).await?;
         Ok(rows.iter().map(|row| (unsigned(row.get(0)), row.get(1))).collect())
+    }
+
+    async fn note(transaction: &mut Transaction<Backend>, value: u64) -> Result<(), Error> {
+        transaction.run(async |c| c.execute(NOTE, &[&signed(value)]).await).await.map(drop)
+    }
+
+    async fn note_in_a_read(
+        pool: &RwPool<Backend>,
+        value: u64,
+        primary: bool,
+    ) -> Result<(), Error> {
+        let read = if primary { pool.read_primary() } else { pool.read() };
+        let mut connection = read.await?;
+        connection.run(async |c| c.execute(NOTE, &[&signed(value)]).await).await.map(drop)
     }
 
     async fn values(pool: &RwPool<Backend>) -> Result<Vec<u64>, Error> {

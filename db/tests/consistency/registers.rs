@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use terrace_testkit::history::register;
 
-use crate::in_both_worlds;
 use crate::load::{Load, Tokens};
-use crate::world::{Network, World, config, seed};
+use crate::world::{Network, World, config, in_both_worlds, seed};
 
 in_both_worlds!(reads_on_the_primary_are_linearizable, reads_on_late_replicas_are_not);
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use terrace_testkit::history::session::{self, Broken, SessionReport};
 
-use crate::in_both_worlds;
 use crate::load::{Load, Tokens};
-use crate::world::{Network, World, config, seed};
+use crate::world::{Network, World, config, in_both_worlds, seed};
 
 in_both_worlds!(
     sessions_with_tokens_keep_their_guarantees_on_late_replicas,

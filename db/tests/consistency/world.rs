@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use terrace_db::backend::{Backend, Role};
-use terrace_db::{CausalContext, Error, Node, NodeState, PoolConfig, RwPool};
+use terrace_db::{CausalContext, Error, Node, NodeState, PoolConfig, RwPool, Transaction};
 use terrace_testkit::history::append::{Call, Lists};
 use terrace_testkit::history::bank::{Balances, Books};
 use terrace_testkit::history::register::Stored;
@@ -83,6 +83,11 @@ pub(crate) trait World: Sized {
     ) -> Result<(), Error>;
     /// All balances, in one statement.
     async fn audit(pool: &RwPool<Self::B>, primary: bool) -> Result<Balances, Error>;
+    /// Adds the row of a value, in a transaction.
+    async fn note(transaction: &mut Transaction<Self::B>, value: u64) -> Result<(), Error>;
+    /// Tries to add the row of a value, in a read.
+    async fn note_in_a_read(pool: &RwPool<Self::B>, value: u64, primary: bool)
+    -> Result<(), Error>;
     /// The rows of all values that were put, on the primary.
     async fn values(pool: &RwPool<Self::B>) -> Result<Vec<u64>, Error>;
     /// The rows of all transfers, on the primary.
@@ -191,3 +196,22 @@ pub(crate) fn seed<W: World>(scenario: &str) -> u64 {
     println!("{scenario} on {}: TERRACE_SEED={seed}", W::NAME);
     seed
 }
+
+/// Runs a scenario in both worlds.
+macro_rules! in_both_worlds {
+    ($($name:ident),+ $(,)?) => {
+        mod on_the_embedded_cluster {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name::<crate::embedded::Embedded>().await;
+            })+
+        }
+        mod on_postgresql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name::<crate::real::Real>().await;
+            })+
+        }
+    };
+}
+pub(crate) use in_both_worlds;

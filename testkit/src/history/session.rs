@@ -57,7 +57,7 @@ pub struct SessionReport {
     pub reads: usize,
     /// How many of these had something to live up to: an earlier write or read of their session.
     pub bound: usize,
-    /// Every read that broke a guarantee.
+    /// Every guarantee that a read broke.
     pub breaches: Vec<Breach>,
 }
 
@@ -128,7 +128,7 @@ fn check_session(ops: &[&RegisterOp], lost: impl Fn(u64) -> bool, report: &mut S
             report.reads += 1;
             let floor = floors.remove(&op.index).unwrap_or_default();
             report.bound += usize::from(floor.highest().is_some());
-            report.breaches.extend(floor.breach(op));
+            report.breaches.extend(floor.breaches(op));
         }
         if let Some(stored) = stored(op)
             && !lost(stored.value)
@@ -165,24 +165,21 @@ impl<'a> Known<'a> {
         self.written.into_iter().chain(self.read).max_by_key(|op| version(op))
     }
 
-    fn breach(&self, read: &RegisterOp) -> Option<Breach> {
+    /// What a read has broken: up to one of each guarantee.
+    fn breaches(&self, read: &RegisterOp) -> Vec<Breach> {
         let got = version(read);
-        let breach = |broken, known: &RegisterOp| {
-            Some(Breach { broken, read: read.clone(), known: Op::clone(known) })
-        };
-        if let Some(written) = self.written
-            && version(written) > got
-        {
-            return breach(Broken::ReadYourWrites, written);
-        }
-        if let Some(earlier) = self.read
-            && version(earlier) > got
-        {
-            return breach(Broken::MonotonicReads, earlier);
-        }
+        let later = |known: &Option<&'a RegisterOp>| known.filter(|known| version(known) > got);
         let other = self.written.into_iter().chain(self.read).find(|known| {
             version(known) == got && stored(known).map(|s| s.value) != stored(read).map(|s| s.value)
-        })?;
-        breach(Broken::AnotherValue, other)
+        });
+        let found = [
+            (Broken::ReadYourWrites, later(&self.written)),
+            (Broken::MonotonicReads, later(&self.read)),
+            (Broken::AnotherValue, other),
+        ];
+        let breach = |(broken, known): (Broken, Option<&RegisterOp>)| {
+            Some(Breach { broken, read: read.clone(), known: Op::clone(known?) })
+        };
+        found.into_iter().filter_map(breach).collect()
     }
 }

@@ -280,7 +280,9 @@ proptest! {
         prop_assume!(read.is_some());
         ops[read.unwrap_or_default()].outcome = Outcome::Ok(None);
         let report = session::check(&ops);
-        prop_assert!(report.breaches.len() == 1, "seed {seed}: {report}");
+        let reads = report.breaches.iter().map(|breach| Some(breach.read.index));
+        prop_assert!(!report.is_ok(), "seed {seed}");
+        prop_assert!(reads.into_iter().all(|index| index == read), "seed {seed}: {report}");
     }
 
     #[test]
