@@ -6,11 +6,12 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use terrace_benches::ops::db::{self, PREPARE, Raw, What};
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
 use terrace_benches::ops::{COUNTED, Op, counted};
 use terrace_testkit::baseline::{Baseline, Comparison, rustc_version};
 use terrace_testkit::callgrind::Callgrind;
-use terrace_testkit::tools;
+use terrace_testkit::{Postgres, PostgresCluster, tools};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -23,6 +24,68 @@ const OPERATIONS: [(&str, Build); 4] = [
     ("lb: pick, 100 endpoints", || pick(100)),
     ("lb: pick, 10000 endpoints", || pick(10_000)),
 ];
+
+/// An operation of ours, the same of a rival, and what ours may cost beside it.
+///
+/// These talk to a server, so that their counts differ a little from run to run: a ratio is what
+/// holds, not a baseline.
+struct Ratio {
+    name: &'static str,
+    ours: &'static str,
+    rival: &'static str,
+    limit: f64,
+}
+
+const RATIOS: [Ratio; 3] = [
+    Ratio {
+        name: "db: point read beside deadpool-postgres",
+        ours: "db: read",
+        rival: "deadpool-postgres: read",
+        limit: 1.10,
+    },
+    Ratio {
+        name: "db: get beside deadpool-postgres",
+        ours: "db: get",
+        rival: "deadpool-postgres: get",
+        limit: 1.5,
+    },
+    Ratio {
+        name: "db: read with a token beside deadpool-postgres",
+        ours: "db: read with a token",
+        rival: "deadpool-postgres: read",
+        limit: 1.15,
+    },
+];
+
+/// The control: a read of ours costs far more than its `get`, and must be seen to.
+const RATIO_CONTROL: (&str, &str) = ("db: read", "db: get");
+
+/// Where the servers are, for the counted process.
+const SERVERS: &str = "TERRACE_BENCH_SERVERS";
+
+/// Operations against a server, whose addresses are in the environment.
+const SERVED: [(&str, Build); 5] = [
+    ("db: read", || served(What::Point, false)),
+    ("db: get", || served(What::Get, false)),
+    ("db: read with a token", || served(What::Point, true)),
+    ("deadpool-postgres: read", || raw(What::Point)),
+    ("deadpool-postgres: get", || raw(What::Get)),
+];
+
+fn servers() -> Vec<String> {
+    let servers = std::env::var(SERVERS).unwrap_or_default();
+    servers.split(' ').map(str::to_owned).collect()
+}
+
+fn served(what: What, tokened: bool) -> Box<dyn Op> {
+    Box::new(db::Terrace::new(&servers(), what, tokened).expect("the servers are up"))
+}
+
+/// The rival reads on the replica too.
+fn raw(what: What) -> Box<dyn Op> {
+    let url = servers().pop().unwrap_or_default();
+    Box::new(Raw::new(&url, what).expect("the server is up"))
+}
 
 /// The control: twice the work must be counted as twice the instructions.
 const CONTROLS: [(&str, Build); 2] = [
@@ -67,8 +130,8 @@ fn main() -> ExitCode {
 
 /// Does one operation, once before it counts: what is made at first use is not its price.
 fn do_once(name: &str) -> ExitCode {
-    let Some((_, build)) = OPERATIONS.iter().chain(&CONTROLS).find(|(known, _)| *known == name)
-    else {
+    let mut known = OPERATIONS.iter().chain(&CONTROLS).chain(&SERVED);
+    let Some((_, build)) = known.find(|(known, _)| *known == name) else {
         eprintln!("error: no operation is called {name:?}");
         return ExitCode::FAILURE;
     };
@@ -112,6 +175,7 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
             baseline.record(&rustc, name, measured);
         }
     }
+    is_good &= ratios()?;
     let command = "cargo bench -p terrace-benches --bench instructions -- --bless";
     if bless {
         baseline.save(&file)?;
@@ -121,6 +185,45 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
         return Ok(false);
     }
     Ok(true)
+}
+
+/// Whether our operations cost no more beside their rivals' than they may.
+fn ratios() -> Result<bool, Error> {
+    if tools::find("postgres").is_none() {
+        if tools::services_required() {
+            return Err("no postgres: see `cargo xtask doctor`".into());
+        }
+        eprintln!("SKIPPED ratios of terrace-db: no postgres, see `cargo xtask doctor`");
+        return Ok(true);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cluster = runtime.block_on(async {
+        let cluster = PostgresCluster::start(1).await?;
+        cluster.primary().connect().await?.batch_execute(PREPARE).await?;
+        cluster.catch_up().await?;
+        Ok::<_, Error>(cluster)
+    })?;
+    let urls: Vec<String> = cluster.nodes().iter().map(Postgres::url).collect();
+    let program = std::env::current_exe()?;
+    let count = |name: &str| {
+        let run = Callgrind::program(&program).arguments([name]);
+        run.environment(SERVERS, urls.join(" ")).count("ops::counted")
+    };
+    let [more, less] = [count(RATIO_CONTROL.0)?, count(RATIO_CONTROL.1)?];
+    if more < less * 3 {
+        return Err(format!("a read and a get were counted alike: {more} and {less}").into());
+    }
+    let mut is_good = true;
+    println!("client instructions of {COUNTED} operations against PostgreSQL:");
+    for Ratio { name, ours, rival, limit } in RATIOS {
+        let [ours, rival] = [count(ours)?, count(rival)?];
+        let ratio = ours as f64 / rival as f64;
+        let verdict = if ratio <= limit { "" } else { ": TOO MUCH" };
+        println!("  {name:<48} {ours} / {rival} = {ratio:.3} (at most {limit}){verdict}");
+        is_good &= ratio <= limit;
+    }
+    drop(cluster);
+    Ok(is_good)
 }
 
 /// A count without a baseline is a skip for a person with another compiler, and an error where

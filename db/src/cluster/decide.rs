@@ -171,7 +171,6 @@ impl Cluster {
 
 fn state(node: &Node, writer: &Writer, highest: u32) -> NodeState {
     match (node.health, node.role) {
-        (Health::Unseen, _) => NodeState::Unknown,
         (Health::Silent, _) => NodeState::Down,
         (Health::Denied, _) => NodeState::Denied,
         (Health::Foreign(_), _) => NodeState::Foreign,
@@ -180,7 +179,7 @@ fn state(node: &Node, writer: &Writer, highest: u32) -> NodeState {
         (Health::Up, Role::Primary) if writer.is(node.id) => NodeState::Primary,
         (Health::Up, Role::Primary) if node.timeline() < highest => NodeState::StalePrimary,
         (Health::Up, Role::Primary) if writer.contends(node.id) => NodeState::Contender,
-        (Health::Up, Role::Primary) => NodeState::Unknown,
+        (Health::Unseen, _) | (Health::Up, Role::Primary) => NodeState::Unknown,
     }
 }
 

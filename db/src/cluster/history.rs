@@ -86,6 +86,24 @@ impl History {
         have.offset >= want.offset && self.standing(want, have.timeline) == Standing::Kept
     }
 
+    /// What is left of a position on timeline `now`: itself if it was kept, the fork if it was lost.
+    /// `None` if nobody knows.
+    ///
+    /// Of somebody's writes a promotion drops the last ones. Those before the fork are still theirs
+    /// to be read.
+    #[must_use]
+    pub fn kept(&self, position: Position, now: u32) -> Option<Position> {
+        match self.standing(position, now) {
+            Standing::Kept => Some(position),
+            Standing::Lost => {
+                let on_the_way = |fork: &&Fork| (position.timeline..now).contains(&fork.timeline);
+                let first = self.forks.iter().filter(on_the_way).map(|fork| fork.offset).min();
+                first.map(|offset| Position::new(position.timeline, offset))
+            }
+            Standing::Uncertain | Standing::Ahead => None,
+        }
+    }
+
     /// Adds what another observation says. `of` and `other_of` are the timelines whose ancestors
     /// the two are: the higher one counts, and the other one fills in what lies before it.
     pub(super) fn merge(&mut self, of: u32, other: &Self, other_of: u32) {
@@ -155,6 +173,15 @@ mod tests {
     fn without_forks_lost_data_would_count_as_covered() {
         let history = forks(&[(1, 100)]);
         rule::without(Rule::Fork, || assert!(history.covers(at(2, 500), at(1, 101))));
+    }
+
+    #[test]
+    fn what_is_left_of_a_lost_position_is_the_first_fork_on_the_way() {
+        let history = forks(&[(1, 100), (2, 80)]);
+        assert_eq!(history.kept(at(1, 70), 3), Some(at(1, 70)));
+        assert_eq!(history.kept(at(1, 200), 3), Some(at(1, 80)));
+        assert_eq!(history.kept(at(1, 200), 2), Some(at(1, 100)));
+        assert_eq!(history.kept(at(3, 1), 4), None);
     }
 
     #[test]

@@ -157,10 +157,11 @@ impl Cluster {
                 node.is_foreign(asked, seen.system);
             }
         } else {
+            let began_after = node.began_after(seen).filter(|_| !outdated);
             if !outdated {
                 node.answered(asked, now, seen);
             }
-            self.learn(seen);
+            self.learn(seen, began_after);
         }
         self.decide();
     }
@@ -194,13 +195,22 @@ impl Cluster {
 
     /// What an answer says about the cluster. That a timeline began stays true, however old the
     /// answer is.
-    fn learn(&mut self, seen: &Observation) {
+    fn learn(&mut self, seen: &Observation, began_after: Option<Instant>) {
         if seen.role == Role::Replica && !rule::on(Rule::ReplicaTimeline) {
             return;
         }
         let of = seen.position.timeline;
         let higher = of > self.timeline;
-        self.timeline = self.timeline.max(of);
+        if higher {
+            self.timeline = of;
+            if rule::on(Rule::Began) {
+                self.trail.cut(began_after);
+                self.written = self
+                    .written
+                    .zip(began_after)
+                    .map(|(sample, end)| Sample { asked: sample.asked.min(end), ..sample });
+            }
+        }
         if let Some(history) = &seen.history {
             self.history.merge(self.history_of, history, of);
             self.history_of = self.history_of.max(of);

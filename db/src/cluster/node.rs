@@ -67,6 +67,15 @@ impl Node {
         late || refused
     }
 
+    /// A time before the timeline of this answer began, if that is known: the node was a replica
+    /// on the one before, and was promoted since.
+    pub(super) fn began_after(&self, seen: &Observation) -> Option<Instant> {
+        let sample = self.sample.filter(|_| self.role == Role::Replica)?;
+        let next = sample.position.timeline.checked_add(1)?;
+        let promoted = seen.role == Role::Primary && seen.position.timeline == next;
+        promoted.then_some(sample.asked)
+    }
+
     pub(super) fn answered(&mut self, asked: Instant, now: Instant, seen: &Observation) {
         let incarnation = incarnation(&self.traits.name, seen.incarnation);
         let mut position = seen.position;
@@ -87,7 +96,7 @@ impl Node {
             Role::Replica => None,
         };
         self.health = Health::Up;
-        self.refused = None;
+        self.refused = self.refused.filter(|refused| asked <= *refused);
         self.known = Some(asked);
     }
 
@@ -113,7 +122,7 @@ impl Node {
     }
 
     pub(super) fn refused(&mut self, now: Instant) {
-        if self.role == Role::Primary && rule::on(Rule::NotPrimary) {
+        if rule::on(Rule::NotPrimary) {
             self.refused = self.refused.max(Some(now));
         }
     }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::lag::fresh;
 use super::rule::{self, Rule};
-use super::{NodeState, NodeView, Standing, View, Writable};
+use super::{NodeState, NodeView, Sample, Standing, View, Writable};
 use crate::position::Position;
 
 /// A read that was served: no later read of the same context may see less.
@@ -255,15 +255,17 @@ impl<'a> Need<'a> {
 
 impl View {
     fn floor(&self, seen: Seen) -> Floor {
-        let since = |sample: &crate::cluster::Sample| {
-            sample.asked > seen.at || !rule::on(Rule::SampleAfter)
-        };
+        let since = |sample: &Sample| sample.asked > seen.at || !rule::on(Rule::SampleAfter);
         let served = self.nodes.iter().find(|node| node.incarnation == seen.incarnation);
-        // What the node had later, it had from the primary, so that the primary's word is as good.
-        let sample = served
-            .and_then(|node| node.sample)
-            .filter(since)
-            .or_else(|| self.written.filter(since));
+        // A replica may understate its timeline, and behind a fork that would ask for too little.
+        let sound = |sample: &Sample| self.standing(sample.position) == Standing::Kept;
+        let own = served.and_then(|node| node.sample).filter(since).filter(sound);
+        // One that answers will soon say how far it is; until then it serves its reader itself.
+        // For one that does not, the primary's word is as good: what it had, it had from there.
+        let answers = served.is_some_and(|node| {
+            matches!(node.state, NodeState::Primary | NodeState::Replica | NodeState::Lagging)
+        });
+        let sample = own.or_else(|| self.written.filter(|sample| !answers && since(sample)));
         sample.map_or(Floor::Unknown, |sample| Floor::At(sample.position))
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Rule {
     SampleAfter,
     /// Nodes with a tag keep to themselves.
     Tags,
+    /// What an old primary says after the next timeline began is no measure.
+    Began,
     /// A replica serves once it has caught up, and leaves when it lags.
     Lag,
     /// It comes back at half of the bound.

@@ -65,6 +65,17 @@ impl Trail {
         self.marks.retain(|mark| kept(mark.position));
     }
 
+    /// A newer timeline began, after this time or at no known time: what the old primary was at
+    /// since is no measure for what was written since.
+    pub(super) fn cut(&mut self, began_after: Option<Instant>) {
+        let Some(end) = began_after else { return self.marks.clear() };
+        let sound = self.marks.partition_point(|mark| mark.at <= end);
+        if let Some(next) = self.marks.get_mut(sound) {
+            next.at = end;
+        }
+        self.marks.truncate(sound + 1);
+    }
+
     /// Who has reached what `reaches` says, has everything from before this time.
     pub(super) fn complete_until(&self, reaches: impl Fn(Position) -> bool) -> Option<Instant> {
         self.marks.iter().rev().find(|mark| reaches(mark.position)).map(|mark| mark.at)
@@ -126,6 +137,22 @@ mod tests {
         assert_eq!(trail.marks.len(), 1);
         let until = trail.complete_until(|mark| mark <= at(7));
         assert_eq!(until, Some(begin + Duration::from_secs(599)));
+    }
+
+    #[test]
+    fn what_an_old_primary_says_after_the_next_timeline_began_is_cut_off() {
+        let mut trail = Trail::new(Duration::from_secs(10));
+        let begin = Instant::now();
+        let time = |s| begin + Duration::from_secs(s);
+        for s in 0..5 {
+            trail.push(time(s), at(10 * s));
+        }
+        let between = time(2) + Duration::from_millis(500);
+        trail.cut(Some(between));
+        assert_eq!(trail.complete_until(|mark| mark <= at(90)), Some(between));
+        assert_eq!(trail.complete_until(|mark| mark <= at(25)), Some(time(2)));
+        trail.cut(None);
+        assert_eq!(trail.newest(), None);
     }
 
     #[test]

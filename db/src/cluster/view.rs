@@ -90,6 +90,11 @@ impl View {
         self.history.standing(position, self.timeline)
     }
 
+    /// What is left of a position, if that is known: see [`History::kept`].
+    pub(crate) fn kept(&self, position: Position) -> Option<Position> {
+        self.history.kept(position, self.timeline)
+    }
+
     /// Whether each node has answered, or failed to, since it was added.
     pub(crate) fn settled(&self) -> bool {
         self.nodes.iter().all(|node| node.state != NodeState::Unknown)

@@ -101,7 +101,7 @@ fn news_is_what_the_client_does_not_know() {
     assert_eq!(news(None, &context, HOUR, at(1001)), News::Token(token(7, 5, 1001)));
     context.wrote(SystemId(7), Position::new(1, 6));
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::Token(token(7, 6, 1001)));
-    context.mark_lost(Position::new(1, 6));
+    context.mark_lost(Position::new(1, 6), None);
     assert_eq!(news(Some(&came), &context, HOUR, at(1001)), News::Forget);
 }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::RwPool;
 use super::config::PoolConfig;
-use super::node::{Member, Node};
+use super::node::Node;
 use super::shared::Shared;
 use crate::backend::Backend;
 use crate::cluster::{Bounds, Cluster, NodeState};
@@ -157,8 +157,7 @@ impl<B: Backend> RwPool<B> {
     async fn looked_at_all(&self) {
         let shared = self.shared();
         let mut published = shared.published();
-        let seen = |member: &Arc<Member<B>>| member.seen.load(std::sync::atomic::Ordering::Acquire);
-        while !shared.snapshot().members.iter().all(seen) {
+        while !shared.snapshot().view.settled() {
             if published.changed().await.is_err() {
                 return;
             }

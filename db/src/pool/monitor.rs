@@ -1,7 +1,6 @@
 //! One task a node: asks it what it is, again and again, on a connection outside the pools.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
@@ -36,7 +35,6 @@ pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member
                 shared.learn(|belief| belief.cluster.failed(member.id, now, failure));
             }
         }
-        member.seen.store(true, Ordering::Release);
         if now.saturating_duration_since(reported) >= REPORT {
             for access in [Access::ReadOnly, Access::ReadWrite] {
                 let pool = member.pool(access).status();
@@ -69,38 +67,64 @@ pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member
     }
 }
 
+/// Asks a node what it is.
+///
+/// A connection that broke says nothing of its node: somebody may have ended just this one. So a
+/// second one is tried at once. Not so if no answer came in time; its connection is never asked again.
 async fn probe<B: Backend>(
     shared: &Shared<B>,
     member: &Member<B>,
     connection: &mut Option<B::Connection>,
 ) -> Result<Observation, Failure> {
     let backend = &shared.backend;
-    let failed = |error: B::Error| {
-        member.note(&error);
-        match backend.fault(&error) {
-            Fault::Denied => Failure::Denied,
-            Fault::Unavailable => Failure::Unavailable,
-            _ => Failure::Silent,
-        }
-    };
-    // A connection whose answer did not come is never asked again.
-    let mut held = match connection.take().filter(|held| backend.is_open(held)) {
-        Some(held) => held,
-        None => {
-            let connecting = backend.connect(&member.node.target, Access::ReadWrite);
-            match timeout(shared.config.connect, connecting).await {
-                Ok(Ok(made)) => made,
-                Ok(Err(error)) => return Err(failed(error)),
-                Err(_) => return Err(Failure::Silent),
+    let deadline = shared.config.probe_deadline;
+    if let Some(mut held) = connection.take().filter(|held| backend.is_open(held)) {
+        match timeout(deadline, backend.observe(&mut held)).await {
+            Ok(Ok(seen)) => {
+                *connection = Some(held);
+                return Ok(seen);
             }
+            Ok(Err(error)) => member.note(&error),
+            Err(_) => return Err(silent(member)),
         }
+    }
+    let connecting = backend.connect(&member.node.target, Access::ReadWrite);
+    let mut made = match timeout(shared.config.connect, connecting).await {
+        Ok(Ok(made)) => made,
+        Ok(Err(error)) => return Err(failure(backend.as_ref(), member, &error)),
+        Err(_) => return Err(silent(member)),
     };
-    match timeout(shared.config.probe_deadline, backend.observe(&mut held)).await {
+    match timeout(deadline, backend.observe(&mut made)).await {
         Ok(Ok(seen)) => {
-            *connection = Some(held);
+            *connection = Some(made);
             Ok(seen)
         }
-        Ok(Err(error)) => Err(failed(error)),
-        Err(_) => Err(Failure::Silent),
+        Ok(Err(error)) => Err(failure(backend.as_ref(), member, &error)),
+        Err(_) => Err(silent(member)),
     }
 }
+
+fn silent<B: Backend>(member: &Member<B>) -> Failure {
+    member.note(&NoAnswer);
+    Failure::Silent
+}
+
+fn failure<B: Backend>(backend: &B, member: &Member<B>, error: &B::Error) -> Failure {
+    member.note(error);
+    match backend.fault(error) {
+        Fault::Denied => Failure::Denied,
+        Fault::Unavailable => Failure::Unavailable,
+        _ => Failure::Silent,
+    }
+}
+
+#[derive(Debug)]
+struct NoAnswer;
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("no answer in time")
+    }
+}
+
+impl std::error::Error for NoAnswer {}

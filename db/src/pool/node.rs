@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -103,8 +103,6 @@ pub(crate) struct Member<B: Backend> {
     latency: AtomicU64,
     /// Asks the monitor to look now.
     pub(crate) wake: Notify,
-    /// Whether the monitor has looked at all.
-    pub(crate) seen: AtomicBool,
     pub(crate) last_error: Mutex<Option<Arc<str>>>,
 }
 
@@ -148,7 +146,6 @@ impl<B: Backend> Member<B> {
             in_flight: AtomicU32::new(0),
             latency: AtomicU64::new(0),
             wake: Notify::new(),
-            seen: AtomicBool::new(false),
             last_error: Mutex::new(None),
         })
     }

@@ -10,9 +10,9 @@ use super::acquire::Trouble;
 use super::lease::{Lease, Reader};
 use super::node::Member;
 use super::reading::ReadConnection;
-use super::shared::Shared;
+use super::shared::{Shared, Snapshot};
 use crate::backend::{Access, Backend, Role};
-use crate::cluster::{Route, Seen, Standing, View, Want};
+use crate::cluster::{Route, Seen, Standing, Want};
 use crate::error::{Error, ErrorKind};
 use crate::position::{Position, SystemId};
 use crate::token::{CausalContext, Token};
@@ -164,6 +164,7 @@ impl<'a, B: Backend> Read<'a, B> {
             role: choice.role,
             pending: choice.check,
             place: choice.place,
+            timeline: choice.timeline,
             noting,
         }
     }
@@ -182,7 +183,7 @@ impl<'a, B: Backend> Read<'a, B> {
         let snapshot = self.shared.snapshot();
         let view = &snapshot.view;
         let now = Instant::now();
-        let demand = self.demand(view, now)?;
+        let demand = self.demand(&snapshot, now)?;
         let want = Want {
             after: demand.after,
             seen: demand.seen,
@@ -197,6 +198,10 @@ impl<'a, B: Backend> Read<'a, B> {
             Route::Replica(place) => (place, Role::Replica, None),
             Route::Check(place, offset) => (place, Role::Replica, Some(offset)),
             Route::Primary(place) => (place, Role::Primary, None),
+            // With a tag there is no primary to go on to: the nodes are there, and behind.
+            Route::NoNode if self.progress.only_primary && self.tag.is_some() => {
+                return Err(Error::before(ErrorKind::TooStale));
+            }
             Route::NoNode => return Err(Error::before(ErrorKind::NoNode)),
             Route::TooStale => return Err(Error::before(ErrorKind::TooStale)),
         };
@@ -213,6 +218,7 @@ impl<'a, B: Backend> Read<'a, B> {
             incarnation: node.incarnation,
             by_incarnation: want.seen.is_some(),
             under: demand.under,
+            timeline: view.timeline,
             system: view.system,
             others: view.nodes.len() > 1,
             last: role == Role::Primary || !view.read_set.iter().any(|other| untried(&other)),
@@ -226,7 +232,8 @@ impl<'a, B: Backend> Read<'a, B> {
     ///
     /// What a context has of another cluster is ignored: a cluster that was rebuilt must not turn
     /// away everybody who still carries a token of the old one.
-    fn demand(&self, view: &View, now: Instant) -> Result<Demand, Error> {
+    fn demand(&self, snapshot: &Snapshot<B>, now: Instant) -> Result<Demand, Error> {
+        let view = &snapshot.view;
         let mut demand = Demand::default();
         if let Some(context) = &self.context {
             let requirement = context.requirement();
@@ -234,7 +241,7 @@ impl<'a, B: Backend> Read<'a, B> {
             demand.under = requirement.seen.map(|(_, seen)| seen);
             demand.see(requirement.seen.filter(|(system, _)| ours(system)).map(|(_, seen)| seen));
             let written = requirement.written.filter(|(system, _)| ours(system));
-            demand.reach(written.and_then(|(_, position)| self.kept(view, position)));
+            demand.reach(written.and_then(|(_, position)| self.kept(snapshot, position)));
         }
         if let Some(token) = self.after {
             if view.system.is_some_and(|ours| ours != token.system) {
@@ -242,21 +249,30 @@ impl<'a, B: Backend> Read<'a, B> {
                 return Err(Error::before(ErrorKind::ForeignToken).message(message));
             }
             demand.see(token.seen(now));
-            demand.reach(token.written().and_then(|position| self.kept(view, position)));
+            demand.reach(token.written().and_then(|position| self.kept(snapshot, position)));
         }
         Ok(demand)
     }
 
-    /// The position, unless it is lost: then it is nowhere, and no node can be asked for it.
-    fn kept(&self, view: &View, position: Position) -> Option<Position> {
-        if view.standing(position) != Standing::Lost {
-            return Some(position);
+    /// The position; if it is lost, what is kept of what lies before it.
+    fn kept(&self, snapshot: &Snapshot<B>, position: Position) -> Option<Position> {
+        let view = &snapshot.view;
+        match view.standing(position) {
+            Standing::Kept | Standing::Uncertain => Some(position),
+            // Somebody has seen a promotion that this pool has not: it looks now.
+            Standing::Ahead => {
+                snapshot.members.iter().for_each(|member| member.wake.notify_one());
+                Some(position)
+            }
+            Standing::Lost => {
+                let kept = view.kept(position);
+                self.shared.telemetry.lost(position);
+                if let Some(context) = &self.context {
+                    context.mark_lost(position, kept);
+                }
+                kept
+            }
         }
-        self.shared.telemetry.lost(position);
-        if let Some(context) = &self.context {
-            context.mark_lost(position);
-        }
-        None
     }
 
     async fn fallback(
@@ -360,6 +376,7 @@ struct Choice<B: Backend> {
     by_incarnation: bool,
     /// What the context had seen when the node was chosen.
     under: Option<Seen>,
+    timeline: u32,
     system: Option<SystemId>,
     /// Other nodes are there, which a reader could go on to.
     others: bool,

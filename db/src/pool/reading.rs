@@ -19,6 +19,8 @@ pub struct ReadConnection<B: Backend> {
     /// The node has yet to say that it has reached this offset.
     pub(super) pending: Option<u64>,
     pub(super) place: usize,
+    /// The cluster's, when this node was chosen.
+    pub(super) timeline: u32,
     /// Whose context gets the position of what is read here.
     pub(super) noting: Option<Reader>,
 }
@@ -76,8 +78,14 @@ impl<B: Backend> ReadConnection<B> {
     }
 
     /// The node says that it has reached this offset. Whether that is enough.
+    ///
+    /// An offset behind a fork means another place on each timeline. If a promotion was seen since
+    /// the node was chosen, it has to be chosen anew.
     pub(crate) fn reached(&mut self, offset: u64) -> bool {
-        self.pending = self.pending.filter(|pending| offset < *pending);
+        let same = self.lease.shared().snapshot().view.timeline == self.timeline;
+        if same && self.pending.is_some_and(|pending| offset >= pending) {
+            self.pending = None;
+        }
         self.pending.is_none()
     }
 

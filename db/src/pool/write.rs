@@ -220,6 +220,10 @@ impl<B: Backend> WriteConnection<B> {
         if let Some((context, system)) = &self.context {
             context.wrote(*system, position);
         }
+        // A promotion that nobody has seen yet: this node was demoted and promoted between two looks.
+        if position.timeline > self.lease.shared().snapshot().view.timeline {
+            self.lease.member().wake.notify_one();
+        }
     }
 }
 

@@ -169,11 +169,13 @@ impl CausalContext {
     }
 
     /// What was written before this position, and after the fork, is gone: no node is asked for it
-    /// any more.
-    pub(crate) fn mark_lost(&self, position: Position) {
+    /// any more. What lies before the fork, at `kept`, is still owed.
+    pub(crate) fn mark_lost(&self, position: Position, kept: Option<Position>) {
         let mut state = self.state();
         state.lost = state.lost.max(Some(position));
-        state.written = state.written.filter(|written| *written > position);
+        if state.written.is_some_and(|written| written <= position) {
+            state.written = kept;
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -264,7 +264,7 @@ fn another_cluster_replaces_what_was_known() {
     let now = Instant::now();
     let foreign = |token| Token { system: SystemId(8), ..token };
     let context = CausalContext::from_token(token(Position::new(5, 9), 5), now);
-    context.mark_lost(Position::new(5, 1));
+    context.mark_lost(Position::new(5, 1), None);
     context.observe(foreign(token(Position::new(1, 1), 0)), now);
     let made = context.token(at(NOW)).unwrap();
     assert_eq!(made, foreign(token(Position::new(1, 1), 0)));
@@ -276,11 +276,11 @@ fn another_cluster_replaces_what_was_known() {
 #[test]
 fn what_is_lost_is_not_asked_for_and_what_is_written_later_is() {
     let context = CausalContext::from_token(token(Position::new(1, 9), 0), Instant::now());
-    context.mark_lost(Position::new(1, 9));
+    context.mark_lost(Position::new(1, 9), None);
     assert_eq!((context.position(), context.lost()), (None, Some(Position::new(1, 9))));
     assert_eq!(context.token(at(NOW)), None);
     context.wrote(SystemId(7), Position::new(2, 5));
-    context.mark_lost(Position::new(1, 9));
+    context.mark_lost(Position::new(1, 9), None);
     assert_eq!(context.position(), Some(Position::new(2, 5)));
 }
 

@@ -178,7 +178,7 @@ mod tests {
         fn a_reachable_position_stays_as_it_is_and_loses_at_most_a_header(insert: u64) {
             let reached = usual().reachable(insert);
             prop_assert!(insert - reached <= 40);
-            prop_assert!(reached == insert || reached % 8192 == 0);
+            prop_assert!(reached == insert || reached.is_multiple_of(8192));
             prop_assert_eq!(usual().reachable(reached), reached);
         }
 

@@ -147,3 +147,28 @@ fn the_trail_of_a_primary_that_lost_a_split_brain_measures_nobody() {
     assert_eq!(stage.view().nodes[2].complete_until, None);
     assert_eq!(stage.view().written, None);
 }
+
+#[test]
+fn an_old_primary_is_no_measure_for_what_the_new_one_writes() {
+    guards(Rule::Began, || {
+        let mut stage = Stage::healthy(2);
+        stage.forks(&[(1, 100)]);
+        let known = stage.view().nodes[1].sample.unwrap().asked;
+        // The new one may have begun to write right after it was last seen as a replica.
+        stage.wait_ms(300);
+        stage.primary(0, 1, 100);
+        stage.primary(1, 2, 150);
+        stage.view().nodes[2].complete_until <= Some(known)
+    });
+}
+
+#[test]
+fn a_timeline_that_began_nobody_knows_when_leaves_no_measure_of_the_old_one() {
+    let mut stage = Stage::healthy(2);
+    stage.forks(&[(1, 100)]);
+    stage.replica(1, 2, 120);
+    assert_eq!(stage.view().written, None);
+    assert_eq!(stage.view().nodes[2].complete_until, None);
+    // It still serves: nobody has found it too far behind.
+    assert_eq!(stage.state(2), NodeState::Replica);
+}

@@ -299,3 +299,14 @@ fn in_a_split_brain_replicas_serve_and_neither_contender_does() {
     assert_eq!(stage.route(&after(2, 110)), Route::NoNode);
     assert_eq!(stage.route(&after(1, 90)), Route::Replica(3));
 }
+
+#[test]
+fn what_a_replica_says_behind_a_fork_on_the_old_timeline_is_not_taken_for_what_it_showed() {
+    let mut stage = Stage::healthy(3);
+    stage.replica(3, 1, 130);
+    let seen = Some(seen_on(&stage, 2));
+    stage.primary(1, 2, 140);
+    // It follows the new timeline by now, for all we know, and does not say so.
+    stage.replica(2, 1, 120);
+    assert_eq!(stage.route(&Want { seen, tried: 0b100, ..ANY }), Route::Primary(1));
+}

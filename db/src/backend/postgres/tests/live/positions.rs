@@ -1,5 +1,7 @@
 //! Positions that replicas reach, and do not reach too early.
 
+use terrace_testkit::fault::{Fault as Toxic, FaultProxy};
+
 use super::super::super::lsn;
 use super::*;
 
@@ -190,4 +192,64 @@ async fn live_a_refused_write_gets_no_position() {
     let sql = "INSERT INTO t VALUES (2), (3) RETURNING id";
     let (rows, position) = primary.ask_written::<Rows>(sql, &[]).await.unwrap();
     assert_eq!((rows.len(), position.timeline), (2, 1));
+}
+
+/// Each takes one trip to the server and back, once its statements are prepared.
+#[tokio::test]
+async fn live_a_position_and_a_check_cost_no_round_trip_of_their_own() {
+    const WAY: Duration = Duration::from_millis(60);
+    let Some(cluster) = start(1).await else { return };
+    let mut proxies = Vec::new();
+    let mut connections = Vec::new();
+    for node in cluster.nodes() {
+        let proxy = FaultProxy::start(node.addr()).await.unwrap();
+        let url = format!("postgres://postgres@{}/postgres", proxy.addr());
+        connections.push(try_connect(&url, Access::ReadWrite).await.unwrap());
+        proxies.push(proxy);
+    }
+    let (insert, select) = ("INSERT INTO t VALUES ($1)", "SELECT id FROM t WHERE id = $1");
+    let [primary, replica] = &mut connections[..] else { panic!("two connections") };
+    for warm in [true, false] {
+        if !warm {
+            for proxy in &proxies {
+                proxy.set(Toxic::Delay(WAY)).await;
+            }
+        }
+        let id = i32::from(warm) * 10;
+        let backend = Postgres::new();
+        let begun = Instant::now();
+        let (_, position) = primary.ask_written::<Count>(insert, &[&id]).await.unwrap();
+        let written = Instant::now();
+        primary.ask_readable::<Rows>(select, &[&id]).await.unwrap();
+        let read = Instant::now();
+        replica.ask_checked::<Rows>(position.offset, select, &[&id]).await.unwrap();
+        let checked = Instant::now();
+        backend.observe(replica).await.unwrap();
+        let observed = Instant::now();
+        primary.begin().await.unwrap();
+        primary.execute(insert, &[&(id + 1)]).await.unwrap();
+        let inside = Instant::now();
+        primary.commit(true).await.unwrap().unwrap();
+        let committed = Instant::now();
+        // Control: one after the other, it is two trips.
+        primary.execute(insert, &[&(id + 2)]).await.unwrap();
+        backend.written(primary).await.unwrap();
+        let apart = Instant::now();
+        if warm {
+            backend.observe(replica).await.unwrap();
+            continue;
+        }
+        let spans = [
+            (begun, written),
+            (written, read),
+            (read, checked),
+            (checked, observed),
+            (inside, committed),
+        ];
+        for (number, (from, to)) in spans.into_iter().enumerate() {
+            let took = to.saturating_duration_since(from);
+            assert!(took >= WAY * 2 && took < WAY * 4, "exchange {number} took {took:?}");
+        }
+        assert!(apart.saturating_duration_since(committed) >= WAY * 4);
+    }
 }
