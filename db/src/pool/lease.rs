@@ -50,6 +50,8 @@ struct Marks {
     generation: u64,
     /// Of the node, when the connection was made.
     incarnation: u32,
+    /// When it last answered.
+    used: Instant,
 }
 
 /// Watches one exchange on a leased connection.
@@ -77,6 +79,7 @@ impl<B: Backend> Lease<B> {
             open: false,
             generation: object.generation,
             incarnation: object.incarnation,
+            used: object.used,
         };
         let (shared, object) = (Arc::clone(shared), Some(object));
         Self { shared, member, object, marks, access, answer, reader: None, fallback: None }
@@ -164,6 +167,7 @@ impl<B: Backend> Watch<'_, B> {
         match answered {
             Some(Ok(value)) => {
                 self.marks.busy = false;
+                self.marks.used = now;
                 member.answered(took);
                 self.shared.telemetry.answered(self.access, took, None);
                 Ok(value)
@@ -213,7 +217,7 @@ impl<B: Backend> Drop for Lease<B> {
             drop(Object::take(object));
             return;
         }
-        object.used = Instant::now();
+        object.used = self.marks.used;
         if self.marks.open {
             roll_back(&self.shared, object);
         }

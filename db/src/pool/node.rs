@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool::managed::{self, Metrics, Object, PoolError, RecycleError, RecycleResult, Timeouts};
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::config::PoolConfig;
 use super::patience::patiently;
@@ -183,7 +183,7 @@ impl<B: Backend> Member<B> {
     pub(crate) fn sweep(&self, max_idle: Duration, now: Instant) {
         let generation = self.generation();
         for pool in [&self.reads, &self.writes] {
-            pool.retain(|slot: &Slot<B>, _: Metrics| {
+            pool.retain(|slot: &Box<Slot<B>>, _: Metrics| {
                 slot.generation == generation
                     && now < slot.expires
                     && now.saturating_duration_since(slot.used) < max_idle
@@ -245,24 +245,19 @@ impl<B: Backend> Member<B> {
         wait: impl FnOnce() -> Option<Wait>,
     ) -> Result<Object<Connector<B>>, PoolError<ConnectError<B::Error>>> {
         let pool = self.pool(access);
+        // Takes what is there, or makes a new one. Both have deadlines of their own.
         let now = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
+        let kind = match pool.timeout_get(&now).await {
+            Err(PoolError::Timeout(kind)) => kind,
+            done => return done,
+        };
+        let Some(wait) = wait() else { return Err(PoolError::Timeout(kind)) };
+        let later = Timeouts { wait: Some(wait.limit), ..Timeouts::default() };
         let generation = self.generation();
         let lost = || self.generation() != generation;
-        // Making or testing a connection has deadlines of its own.
-        let limit = Duration::MAX;
-        match patiently(Instant::now(), limit, lost, pool.timeout_get(&now)).await {
-            None => Err(PoolError::Backend(ConnectError::Lost)),
-            Some(Err(PoolError::Timeout(kind))) => match wait() {
-                Some(wait) => {
-                    let later = Timeouts { wait: Some(wait.limit), ..Timeouts::default() };
-                    patiently(Instant::now(), limit, lost, pool.timeout_get(&later))
-                        .await
-                        .unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
-                }
-                None => Err(PoolError::Timeout(kind)),
-            },
-            Some(done) => done,
-        }
+        // Boxed, as everything that is seldom awaited: a checkout would have to carry the room.
+        let waiting = patiently(Instant::now(), Duration::MAX, lost, pool.timeout_get(&later));
+        Box::pin(waiting).await.unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
     }
 }
 
@@ -318,18 +313,20 @@ pub(crate) enum ConnectError<E> {
 }
 
 impl<B: Backend> managed::Manager for Connector<B> {
-    type Type = Slot<B>;
+    // Boxed: deadpool moves it about.
+    type Type = Box<Slot<B>>;
     type Error = ConnectError<B::Error>;
 
-    async fn create(&self) -> Result<Slot<B>, Self::Error> {
+    async fn create(&self) -> Result<Box<Slot<B>>, Self::Error> {
         // Read first: if the node is lost while this connects, the connection is evicted too.
         let generation = self.generation.load(Ordering::Acquire);
-        // Boxed, as the ping below: every checkout would have to carry the room for it.
-        let connecting = Box::pin(timeout(self.connect, self.open()));
-        let (connection, news) = match connecting.await {
-            Err(_) => return Err(ConnectError::TooSlow),
-            Ok(Err(error)) => return Err(ConnectError::Backend(error)),
-            Ok(Ok(opened)) => opened,
+        let lost = || self.generation.load(Ordering::Acquire) != generation;
+        let connecting = patiently(Instant::now(), self.connect, lost, self.open());
+        let (connection, news) = match Box::pin(connecting).await {
+            None if lost() => return Err(ConnectError::Lost),
+            None => return Err(ConnectError::TooSlow),
+            Some(Err(error)) => return Err(ConnectError::Backend(error)),
+            Some(Ok(opened)) => opened,
         };
         if self.access == Access::ReadWrite && news.observation.role == Role::Replica {
             return Err(ConnectError::NotPrimary);
@@ -337,17 +334,17 @@ impl<B: Backend> managed::Manager for Connector<B> {
         let now = news.answered;
         let chance = (self.draw)() % 1000;
         let lifetime = self.lifetime.mul_f64(1.0 - chance as f64 / 10_000.0);
-        Ok(Slot {
+        Ok(Box::new(Slot {
             connection,
             generation,
             incarnation: incarnation(&self.name, news.observation.incarnation),
             news: Some(news),
             used: now,
             expires: now + lifetime,
-        })
+        }))
     }
 
-    async fn recycle(&self, slot: &mut Slot<B>, _: &Metrics) -> RecycleResult<Self::Error> {
+    async fn recycle(&self, slot: &mut Box<Slot<B>>, _: &Metrics) -> RecycleResult<Self::Error> {
         let refuse = |why: &'static str| Err(RecycleError::message(why));
         if slot.generation != self.generation.load(Ordering::Acquire) {
             return refuse("from before the node was lost");
@@ -363,11 +360,13 @@ impl<B: Backend> managed::Manager for Connector<B> {
             return refuse("too old");
         }
         if now.saturating_duration_since(slot.used) >= self.verify_after {
-            let ping = Box::pin(timeout(self.answer, self.backend.ping(&mut slot.connection)));
-            match ping.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(ConnectError::Backend(error).into()),
-                Err(_) => return refuse("does not answer"),
+            let generation = slot.generation;
+            let lost = || self.generation.load(Ordering::Acquire) != generation;
+            let ping = self.backend.ping(&mut slot.connection);
+            match Box::pin(patiently(now, self.answer, lost, ping)).await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => return Err(ConnectError::Backend(error).into()),
+                None => return refuse("does not answer"),
             }
         }
         Ok(())

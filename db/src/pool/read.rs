@@ -4,7 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use super::acquire::Trouble;
 use super::lease::{Lease, Reader};
@@ -103,26 +104,21 @@ impl<'a, B: Backend> Read<'a, B> {
     /// Called again after [`forgive`](Self::forgive) or [`too_slow`](Self::too_slow), it finds
     /// another node.
     pub(crate) async fn pick(&mut self) -> Result<ReadConnection<B>, Error> {
-        let deadline = match self.progress.deadline {
-            Some(deadline) => deadline,
-            None => {
-                let deadline = Instant::now() + self.shared.config.checkout;
-                self.progress.deadline = Some(deadline);
-                deadline
-            }
-        };
+        let mut now = Instant::now();
+        let checkout = self.shared.config.checkout;
+        let deadline = *self.progress.deadline.get_or_insert_with(|| now + checkout);
         let mut last = None;
         loop {
-            let choice = match self.choose() {
+            let choice = match self.choose(now) {
                 Ok(choice) => choice,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
-            let fallback = match self.fallback(&choice, deadline).await {
-                Ok(place) => place,
-                Err(busy) => return Err(busy),
+            let fallback = match choice.fallback {
+                true => Some(Box::pin(self.fallback(&choice, deadline)).await?),
+                false => None,
             };
             // Only the last resort is waited for: a busy replica has neighbours.
-            let patience = if choice.last { deadline } else { Instant::now() };
+            let patience = if choice.last { deadline } else { now };
             let acquired = self.shared.acquire(
                 Arc::clone(&choice.member),
                 Access::ReadOnly,
@@ -134,6 +130,7 @@ impl<'a, B: Backend> Read<'a, B> {
                     // What was promised of the node was promised of this incarnation of it.
                     if choice.by_incarnation && lease.incarnation() != choice.incarnation {
                         self.progress.tried |= bit(choice.place);
+                        now = Instant::now();
                         continue;
                     }
                     return Ok(self.lend(lease.fallback(fallback), &choice));
@@ -144,6 +141,7 @@ impl<'a, B: Backend> Read<'a, B> {
                     last = Some(trouble.into_error());
                 }
             }
+            now = Instant::now();
         }
     }
 
@@ -179,10 +177,9 @@ impl<'a, B: Backend> Read<'a, B> {
         self.shared.config.catch_up
     }
 
-    fn choose(&self) -> Result<Choice<B>, Error> {
+    fn choose(&self, now: Instant) -> Result<Choice<B>, Error> {
         let snapshot = self.shared.snapshot();
         let view = &snapshot.view;
-        let now = Instant::now();
         let demand = self.demand(&snapshot, now)?;
         let want = Want {
             after: demand.after,
@@ -275,14 +272,12 @@ impl<'a, B: Backend> Read<'a, B> {
         }
     }
 
+    /// A place among the reads that the primary takes for want of a replica.
     async fn fallback(
         &self,
         choice: &Choice<B>,
         deadline: Instant,
-    ) -> Result<Option<tokio::sync::OwnedSemaphorePermit>, Error> {
-        if !choice.fallback {
-            return Ok(None);
-        }
+    ) -> Result<OwnedSemaphorePermit, Error> {
         let busy = || {
             Error::before(ErrorKind::Busy)
                 .node(choice.member.name())
@@ -290,13 +285,13 @@ impl<'a, B: Backend> Read<'a, B> {
         };
         let places = Arc::clone(&self.shared.fallback);
         if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
-            return Ok(Some(place));
+            return Ok(place);
         }
         let Ok(_waiting) = Arc::clone(&self.shared.waiting).try_acquire_owned() else {
             return Err(busy());
         };
-        match tokio::time::timeout_at(deadline, places.acquire_owned()).await {
-            Ok(Ok(place)) => Ok(Some(place)),
+        match timeout_at(deadline, places.acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
             _ => Err(busy()),
         }
     }
