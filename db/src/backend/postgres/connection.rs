@@ -16,12 +16,13 @@ use super::PgError;
 use super::exchange::{AtMostOne, Count, Found, Rows};
 use super::own::{COMMIT, COMMIT_AND_LOCATE, Own, lsn_in};
 use super::signals::{Signals, listen};
+use crate::backend::Access;
 use crate::position::Position;
 
 /// A connection to a PostgreSQL server.
 ///
 /// It keeps the statements it has prepared, and listens while nobody asks it anything: it knows
-/// whether it was closed, and from version 14 on whether its server was promoted.
+/// whether it was closed, and, one for writing, from version 14 on whether its server was promoted.
 pub struct PgConnection {
     // It is handed on many times a query, from the pool to its user and back.
     inner: Box<Inner>,
@@ -217,7 +218,7 @@ type Dialling<'a> = Pin<Box<dyn Future<Output = Result<PgConnection, Error>> + S
 
 /// Connects, with or without TLS. Hides which, so that no type of the pool has to name it.
 pub(super) trait Dial: Send + Sync {
-    fn dial(&self, config: Config) -> Dialling<'_>;
+    fn dial(&self, config: Config, access: Access) -> Dialling<'_>;
 }
 
 pub(super) struct Dialler<T>(pub(super) T);
@@ -229,11 +230,11 @@ where
     T::TlsConnect: Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    fn dial(&self, config: Config) -> Dialling<'_> {
+    fn dial(&self, config: Config, access: Access) -> Dialling<'_> {
         let tls = self.0.clone();
         Box::pin(async move {
             let (client, connection) = config.connect(tls).await?;
-            let signals = Arc::new(Signals::default());
+            let signals = Arc::new(Signals::new(access));
             signals.hot_standby(connection.parameter("in_hot_standby"));
             // Ended by the wrapper's drop.
             let listener = tokio::spawn(listen(connection, Arc::clone(&signals)));

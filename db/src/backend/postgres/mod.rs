@@ -2,7 +2,7 @@
 //!
 //! Statements are your own, with the parameters and rows of [`tokio_postgres`]; what comes from here
 //! is what a pool needs to know about a server, learned with as few questions as possible. A
-//! connection hears by itself that it was closed or that its server was promoted. How far a primary
+//! connection hears by itself that it was closed, and one for writing that its server was promoted. How far a primary
 //! has come is asked in the same round trip as the write, and whether a replica has come far enough
 //! in the same round trip as the read.
 //!
@@ -106,7 +106,7 @@ impl Backend for Postgres {
     }
 
     async fn connect(&self, target: &PgTarget, access: Access) -> Result<PgConnection, PgError> {
-        self.dial.dial(target.config(access)).await.map_err(PgError::Connect)
+        self.dial.dial(target.config(access), access).await.map_err(PgError::Connect)
     }
 
     fn is_open(&self, connection: &PgConnection) -> bool {

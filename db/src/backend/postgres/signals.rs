@@ -11,7 +11,7 @@ use tokio_postgres::error::{DbError, SqlState};
 use tokio_postgres::{AsyncMessage, Connection};
 
 use super::PgError;
-use crate::backend::Role;
+use crate::backend::{Access, Role};
 
 const UNKNOWN: u8 = 0;
 const PRIMARY: u8 = 1;
@@ -27,6 +27,9 @@ const ENDED: u8 = 2;
 /// finds what came before it.
 #[derive(Debug, Default)]
 pub(super) struct Signals {
+    /// Whether the role is followed. On connections for reading it is not: nobody asks there, and a
+    /// look after each answer is a few percent of what a small read costs its client.
+    follows: bool,
     closed: AtomicBool,
     role: AtomicU8,
     doubt: AtomicU8,
@@ -38,6 +41,10 @@ pub(super) struct Signals {
 }
 
 impl Signals {
+    pub(super) fn new(access: Access) -> Self {
+        Self { follows: access == Access::ReadWrite, ..Self::default() }
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
@@ -51,6 +58,10 @@ impl Signals {
     }
 
     pub(super) fn learn(&self, role: Role) {
+        // What is not followed may only be known if it cannot change any more.
+        if !self.follows && role == Role::Replica {
+            return;
+        }
         let role = match role {
             Role::Primary => PRIMARY,
             Role::Replica => REPLICA,
@@ -141,7 +152,7 @@ where
             let polled = connection.poll_message(cx);
             // A change of a parameter is no message of its own. A primary stays one as long as its
             // sessions last.
-            if signals.role() != Some(Role::Primary) {
+            if signals.follows && signals.role() != Some(Role::Primary) {
                 signals.hot_standby(connection.parameter("in_hot_standby"));
             }
             match polled {
@@ -164,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_first_role_is_no_change_and_the_second_is() {
-        let signals = Signals::default();
+        let signals = Signals::new(Access::ReadWrite);
         assert_eq!(signals.role(), None);
         signals.hot_standby(None);
         assert_eq!(signals.role(), None);
@@ -178,8 +189,17 @@ mod tests {
     }
 
     #[test]
+    fn a_role_that_is_not_followed_is_known_only_if_it_stays() {
+        let signals = Signals::new(Access::ReadOnly);
+        signals.learn(Role::Replica);
+        assert_eq!(signals.role(), None);
+        signals.learn(Role::Primary);
+        assert_eq!(signals.role(), Some(Role::Primary));
+    }
+
+    #[test]
     fn a_change_wakes_who_waits_for_it_already() {
-        let signals = Signals::default();
+        let signals = Signals::new(Access::ReadWrite);
         signals.learn(Role::Replica);
         let mut waiting = Box::pin(signals.changed());
         assert_eq!((&mut waiting).now_or_never(), None);
@@ -190,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_closed_connection_has_changed_for_ever() {
-        let signals = Arc::new(Signals::default());
+        let signals = Arc::new(Signals::new(Access::ReadWrite));
         drop(Closing(Arc::clone(&signals)));
         assert!(signals.is_closed());
         assert_eq!(signals.changed().now_or_never(), Some(()));

@@ -124,7 +124,7 @@ async fn live_a_user_without_privileges_can_observe_all_but_the_forks() {
 async fn live_a_promotion_is_heard_without_asking() {
     let Some(cluster) = start(1).await else { return };
     let backend = Postgres::new();
-    let mut connection = connect(&cluster.nodes()[1], Access::ReadOnly).await;
+    let mut connection = connect(&cluster.nodes()[1], Access::ReadWrite).await;
     assert_eq!(backend.role(&connection), Some(Role::Replica));
     assert!(timeout(Duration::from_millis(50), backend.changed(&connection)).await.is_err());
     cluster.nodes()[1].promote().await.unwrap();
