@@ -324,7 +324,8 @@ impl<B: Backend> managed::Manager for Connector<B> {
     async fn create(&self) -> Result<Slot<B>, Self::Error> {
         // Read first: if the node is lost while this connects, the connection is evicted too.
         let generation = self.generation.load(Ordering::Acquire);
-        let connecting = timeout(self.connect, self.open());
+        // Boxed, as the ping below: every checkout would have to carry the room for it.
+        let connecting = Box::pin(timeout(self.connect, self.open()));
         let (connection, news) = match connecting.await {
             Err(_) => return Err(ConnectError::TooSlow),
             Ok(Err(error)) => return Err(ConnectError::Backend(error)),
@@ -362,7 +363,8 @@ impl<B: Backend> managed::Manager for Connector<B> {
             return refuse("too old");
         }
         if now.saturating_duration_since(slot.used) >= self.verify_after {
-            match timeout(self.answer, self.backend.ping(&mut slot.connection)).await {
+            let ping = Box::pin(timeout(self.answer, self.backend.ping(&mut slot.connection)));
+            match ping.await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(ConnectError::Backend(error).into()),
                 Err(_) => return refuse("does not answer"),

@@ -23,6 +23,11 @@ use crate::position::Position;
 /// It keeps the statements it has prepared, and listens while nobody asks it anything: it knows
 /// whether it was closed, and from version 14 on whether its server was promoted.
 pub struct PgConnection {
+    // It is handed on many times a query, from the pool to its user and back.
+    inner: Box<Inner>,
+}
+
+struct Inner {
     client: ClientWrapper,
     signals: Arc<Signals>,
     own: Own,
@@ -30,7 +35,7 @@ pub struct PgConnection {
 
 impl PgConnection {
     fn new(client: ClientWrapper, signals: Arc<Signals>) -> Self {
-        Self { client, signals, own: Own::default() }
+        Self { inner: Box::new(Inner { client, signals, own: Own::default() }) }
     }
 
     /// The client, for everything that has no method here: `COPY`, `LISTEN`, transactions with
@@ -39,12 +44,12 @@ impl PgConnection {
     /// It has no deadline of its own; see `run` on the pool's connections.
     #[must_use]
     pub fn client(&self) -> &ClientWrapper {
-        &self.client
+        &self.inner.client
     }
 
     /// The same, for what needs it alone.
     pub fn client_mut(&mut self) -> &mut ClientWrapper {
-        &mut self.client
+        &mut self.inner.client
     }
 
     /// Prepares a statement, or finds it prepared already.
@@ -53,7 +58,7 @@ impl PgConnection {
     ///
     /// When the server does not accept it, or the connection breaks.
     pub async fn prepare_cached(&self, sql: &str) -> Result<Statement, PgError> {
-        Ok(self.client.prepare_cached(sql).await?)
+        Ok(self.inner.client.prepare_cached(sql).await?)
     }
 
     /// All rows.
@@ -117,38 +122,39 @@ impl PgConnection {
     ///
     /// As [`query`](Self::query). Without a transaction in the text, all of it is one.
     pub async fn batch_execute(&self, sql: &str) -> Result<(), PgError> {
-        Ok(self.client.batch_execute(sql).await?)
+        Ok(self.inner.client.batch_execute(sql).await?)
     }
 
     pub(super) fn signals(&self) -> &Signals {
-        &self.signals
+        &self.inner.signals
     }
 
     pub(super) fn own(&mut self) -> (&mut Own, &ClientWrapper) {
-        (&mut self.own, &self.client)
+        let inner = &mut *self.inner;
+        (&mut inner.own, &inner.client)
     }
 
     /// On a replica: how far it has replayed.
     pub(super) async fn replayed(&mut self) -> Result<u64, PgError> {
-        let statement = self.own.replayed(&self.client).await?;
-        lsn_in(&self.client.query_one(&statement, &[]).await?, 0)
+        let statement = self.inner.own.replayed(&self.inner.client).await?;
+        lsn_in(&self.inner.client.query_one(&statement, &[]).await?, 0)
     }
 
     /// On a primary: what covers all that was committed here.
     pub(super) async fn written(&mut self) -> Result<Position, PgError> {
-        self.own.written(&self.client).await?.ask(&self.client).await
+        self.inner.own.written(&self.inner.client).await?.ask(&self.inner.client).await
     }
 
     pub(super) async fn begin(&mut self) -> Result<(), PgError> {
-        self.signals.doubt();
+        self.inner.signals.doubt();
         self.batch_execute("BEGIN").await
     }
 
     /// Commits, and says how far the primary has come, if it is asked to; in one round trip.
     pub(super) async fn commit(&mut self, position: bool) -> Result<Option<Position>, PgError> {
-        self.signals.doubt();
+        self.inner.signals.doubt();
         let sql = if position { COMMIT_AND_LOCATE } else { COMMIT };
-        let mut answers = pin!(self.client.simple_query_raw(sql).await?);
+        let mut answers = pin!(self.inner.client.simple_query_raw(sql).await?);
         let mut done = 0;
         let mut asynchronous = false;
         let mut located = None;
@@ -168,7 +174,7 @@ impl PgConnection {
         }
         match located {
             Some(row) => {
-                let position = self.own.committed(&row, asynchronous);
+                let position = self.inner.own.committed(&row, asynchronous);
                 Ok(Some(position.map_err(PgError::after_the_fact)?))
             }
             None if position => Err(PgError::Unintelligible("answer to a commit").after_the_fact()),
@@ -179,7 +185,7 @@ impl PgConnection {
     /// The commit was not tried, so the transaction is still open: it must not be when the next user
     /// comes.
     async fn not_committed(&self, error: Error) -> PgError {
-        if error.as_db_error().is_none() || self.client.is_closed() {
+        if error.as_db_error().is_none() || self.inner.client.is_closed() {
             return error.into();
         }
         let aborted = error.code() == Some(&SqlState::IN_FAILED_SQL_TRANSACTION);
@@ -193,7 +199,7 @@ impl PgConnection {
     pub(super) async fn rollback(&mut self) -> Result<(), PgError> {
         let done = self.batch_execute("ROLLBACK").await;
         // It warns if there was nothing to roll back.
-        self.signals.doubt();
+        self.inner.signals.doubt();
         done
     }
 }
@@ -201,8 +207,8 @@ impl PgConnection {
 impl fmt::Debug for PgConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PgConnection")
-            .field("role", &self.signals.role())
-            .field("closed", &self.signals.is_closed())
+            .field("role", &self.inner.signals.role())
+            .field("closed", &self.inner.signals.is_closed())
             .finish_non_exhaustive()
     }
 }

@@ -29,6 +29,7 @@ mod target;
 mod tests;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio_postgres::Socket;
@@ -120,15 +121,25 @@ impl Backend for Postgres {
         connection.signals().changed().await;
     }
 
-    async fn ping(&self, connection: &mut PgConnection) -> Result<(), PgError> {
-        connection.batch_execute("").await
+    // What is rare is boxed, for the sake of the futures that it would be a part of: those of every
+    // query, because a query may come upon a connection that must be made or tested first.
+    fn ping(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<(), PgError>> + Send {
+        Box::pin(connection.batch_execute(""))
     }
 
-    async fn observe(&self, connection: &mut PgConnection) -> Result<Observation, PgError> {
-        let (own, client) = connection.own();
-        let observation = own.observe(client).await?;
-        connection.signals().learn(observation.role);
-        Ok(observation)
+    fn observe(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Observation, PgError>> + Send {
+        Box::pin(async {
+            let (own, client) = connection.own();
+            let observation = own.observe(client).await?;
+            connection.signals().learn(observation.role);
+            Ok(observation)
+        })
     }
 
     /// On a node that was promoted: where its replay ended, even if it has written more since then,

@@ -139,8 +139,11 @@ where
     poll_fn(|cx| {
         loop {
             let polled = connection.poll_message(cx);
-            // A change of a parameter is no message of its own.
-            signals.hot_standby(connection.parameter("in_hot_standby"));
+            // A change of a parameter is no message of its own. A primary stays one as long as its
+            // sessions last.
+            if signals.role() != Some(Role::Primary) {
+                signals.hot_standby(connection.parameter("in_hot_standby"));
+            }
             match polled {
                 Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => signals.notice(&notice),
                 Poll::Ready(Some(Ok(_))) => {}

@@ -1,5 +1,7 @@
 //! Reads.
 
+use std::pin::pin;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -66,22 +68,24 @@ impl Read<'_, Postgres> {
         loop {
             let mut connection = self.pick().await?;
             if let Some(offset) = connection.pending() {
-                match checked::<S>(&mut connection, offset, sql, params).await {
+                match Box::pin(checked::<S>(&mut connection, offset, sql, params)).await {
                     Ok(Checked::Reached(answer)) => {
                         self.shared.telemetry.caught_up(true);
                         return Ok((answer, connection));
                     }
-                    Ok(Checked::Behind(_)) => match connection.settle(self.catch_up()).await {
-                        Ok(true) => {}
-                        Ok(false) => {
-                            self.too_slow();
-                            continue;
+                    Ok(Checked::Behind(_)) => {
+                        match Box::pin(connection.settle(self.catch_up())).await {
+                            Ok(true) => {}
+                            Ok(false) => {
+                                self.too_slow();
+                                continue;
+                            }
+                            Err(error) => {
+                                self.forgive(&connection, error)?;
+                                continue;
+                            }
                         }
-                        Err(error) => {
-                            self.forgive(&connection, error)?;
-                            continue;
-                        }
-                    },
+                    }
                     Err(error) => {
                         self.forgive(&connection, error)?;
                         continue;
@@ -103,13 +107,13 @@ async fn checked<S: Shape>(
     params: Params<'_>,
 ) -> Result<Checked<S::Answer>, Error> {
     let (raw, watch, _) = connection.parts();
-    let answer = watch.over(Effect::Read, async {
+    let answer = async {
         match raw.ask_checked::<S>(offset, sql, params).await {
             Err(error) if error.is_stale() => raw.ask_checked::<S>(offset, sql, params).await,
             done => done,
         }
-    });
-    let answer = answer.await?;
+    };
+    let answer = watch.over(Effect::Read, answer).await?;
     connection.reached(match &answer {
         Checked::Reached(_) => offset,
         Checked::Behind(at) => *at,
@@ -125,16 +129,27 @@ async fn once<S: Shape>(
     params: Params<'_>,
     alone: bool,
 ) -> Result<S::Answer, Error> {
-    if !connection.notes_position() {
-        let (raw, watch, _) = connection.parts();
-        let asking = async {
-            match raw.ask::<S>(sql, params).await {
-                Err(error) if alone && error.is_stale() => raw.ask::<S>(sql, params).await,
-                done => done,
-            }
-        };
-        return watch.over(Effect::Read, asking).await;
+    if connection.notes_position() {
+        return Box::pin(once_noted::<S>(connection, sql, params, alone)).await;
     }
+    let (raw, watch, _) = connection.parts();
+    // Pinned here, it is not moved from hand to hand: these futures are large.
+    let asking = pin!(async {
+        match raw.ask::<S>(sql, params).await {
+            Err(error) if alone && error.is_stale() => Box::pin(raw.ask::<S>(sql, params)).await,
+            done => done,
+        }
+    });
+    watch.over(Effect::Read, asking).await
+}
+
+/// [`once`] on a primary, for a reader who is to go on elsewhere.
+async fn once_noted<S: Shape>(
+    connection: &mut ReadConnection<Postgres>,
+    sql: &str,
+    params: Params<'_>,
+    alone: bool,
+) -> Result<S::Answer, Error> {
     let (raw, watch, _) = connection.parts();
     let asking = async {
         match raw.ask_readable::<S>(sql, params).await {

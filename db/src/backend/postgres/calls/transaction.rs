@@ -1,5 +1,7 @@
 //! Transactions.
 
+use std::pin::pin;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -100,6 +102,6 @@ impl Transaction<Postgres> {
 
     async fn ask<S: Shape>(&mut self, sql: &str, params: Params<'_>) -> Result<S::Answer, Error> {
         let (raw, watch, _) = self.parts();
-        watch.over(Effect::InTransaction, raw.ask::<S>(sql, params)).await
+        watch.over(Effect::InTransaction, pin!(raw.ask::<S>(sql, params))).await
     }
 }

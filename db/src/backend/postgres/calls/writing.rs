@@ -1,5 +1,7 @@
 //! Writes that commit by themselves.
 
+use std::pin::pin;
+
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -96,17 +98,19 @@ async fn write<S: Shape>(
 ) -> Result<S::Answer, Error> {
     let wants = connection.wants_position();
     let (raw, watch, backend) = connection.parts();
-    let asking = async {
-        // What an earlier statement left, nobody has asked for.
-        backend.doubt(raw);
-        if !wants {
-            let answer = raw.ask::<S>(sql, params).await?;
-            return confirmed(backend, raw, (answer, None));
-        }
-        let (answer, position) = raw.ask_written::<S>(sql, params).await?;
-        confirmed(backend, raw, (answer, Some(position)))
+    let (answer, position) = {
+        let asking = pin!(async {
+            // What an earlier statement left, nobody has asked for.
+            backend.doubt(raw);
+            if !wants {
+                let answer = raw.ask::<S>(sql, params).await?;
+                return confirmed(backend, raw, (answer, None));
+            }
+            let (answer, position) = raw.ask_written::<S>(sql, params).await?;
+            confirmed(backend, raw, (answer, Some(position)))
+        });
+        watch.over(Effect::Write, asking).await?
     };
-    let (answer, position) = watch.over(Effect::Write, asking).await?;
     if let Some(position) = position {
         connection.wrote(position);
     }
