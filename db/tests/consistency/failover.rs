@@ -144,7 +144,7 @@ async fn what_asynchronous_replication_loses_is_reported<W: World>() {
     let stored = W::values(&world.truth().await).await.expect("the values can be read");
     let audit = load.audit(&stored);
     assert!(audit.is_exact(), "seed {seed}: {audit}");
-    assert!(audit.lost.len() >= 40, "seed {seed}: the scenario lost too little: {audit}");
+    assert!(audit.lost.len() >= 30, "seed {seed}: the scenario lost too little: {audit}");
 
     let standings = load.standings();
     let reported =
@@ -197,7 +197,7 @@ async fn a_session_that_lost_a_write_keeps_what_was_kept<W: World>() {
     load.mishaps_fit();
     let stored = W::values(&world.truth().await).await.expect("the values can be read");
     let gone = load.gone(&stored);
-    assert!(gone.len() >= 60, "seed {seed}: the scenario lost too little: {gone:?}");
+    assert!(gone.len() >= 50, "seed {seed}: the scenario lost too little: {gone:?}");
     let sessions = session::check_but(&load.ops(), &gone);
     println!("  {sessions}");
     assert!(sessions.is_ok(), "seed {seed}: {sessions}");
