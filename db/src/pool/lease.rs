@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::node::{Connector, Member, Slot};
-use super::patience::patiently;
 use super::shared::Shared;
 use super::verdict::{Effect, Mark, unanswered, verdict};
 use crate::backend::{Access, Backend};
@@ -24,8 +24,10 @@ pub(crate) struct Lease<B: Backend> {
     marks: Marks,
     access: Access,
     answer: Duration,
-    /// Whose reads these are, if what they see must be noted.
+    /// Whose reads these are.
     reader: Option<Reader>,
+    /// What they see is noted by its position, and not by the node that showed it.
+    positions: bool,
     /// The place among reads that have fallen back to the primary.
     fallback: Option<OwnedSemaphorePermit>,
 }
@@ -81,13 +83,28 @@ impl<B: Backend> Lease<B> {
             incarnation: object.incarnation,
             used: object.used,
         };
-        let (shared, object) = (Arc::clone(shared), Some(object));
-        Self { shared, member, object, marks, access, answer, reader: None, fallback: None }
+        Self {
+            shared: Arc::clone(shared),
+            member,
+            object: Some(object),
+            marks,
+            access,
+            answer,
+            reader: None,
+            positions: false,
+            fallback: None,
+        }
     }
 
-    pub(crate) fn read_by(mut self, reader: Option<Reader>) -> Self {
+    pub(crate) fn read_by(mut self, reader: Option<Reader>, positions: bool) -> Self {
         self.reader = reader;
+        self.positions = positions;
         self
+    }
+
+    /// Who reads, if their reads are noted by position.
+    pub(crate) fn noting(&self) -> Option<&Reader> {
+        self.reader.as_ref().filter(|_| self.positions)
     }
 
     pub(crate) fn fallback(mut self, place: Option<OwnedSemaphorePermit>) -> Self {
@@ -125,7 +142,7 @@ impl<B: Backend> Lease<B> {
             marks: &mut self.marks,
             access: self.access,
             answer: self.answer,
-            reader: self.reader.as_ref(),
+            reader: self.reader.as_ref().filter(|_| !self.positions),
         };
         (&mut slot.connection, watch, &self.shared.backend)
     }
@@ -156,7 +173,8 @@ impl<B: Backend> Watch<'_, B> {
         }
         let started = Instant::now();
         self.marks.busy = true;
-        let answered = patiently(started, self.answer, lost, exchange).await;
+        let exchange = pin!(exchange);
+        let answered = member.ticks.patiently(started, self.answer, lost, exchange).await;
         let now = Instant::now();
         let took = now.saturating_duration_since(started);
         // What was shown to the caller counts as seen, even if more was to come and failed.

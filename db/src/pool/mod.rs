@@ -20,6 +20,7 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub use self::builder::Builder;
@@ -53,6 +54,7 @@ pub struct RwPool<B: Backend> {
 
 struct Inner<B: Backend> {
     shared: Arc<Shared<B>>,
+    ticking: AbortHandle,
 }
 
 impl<B: Backend> RwPool<B> {
@@ -63,7 +65,8 @@ impl<B: Backend> RwPool<B> {
     }
 
     fn new(shared: Arc<Shared<B>>) -> Self {
-        Self { inner: Arc::new(Inner { shared }) }
+        let ticking = shared.ticks.run();
+        Self { inner: Arc::new(Inner { shared, ticking }) }
     }
 
     /// Reads, on a replica if one will do.
@@ -103,7 +106,14 @@ impl<B: Backend> RwPool<B> {
                 return;
             }
             let id = NodeId(belief.next_id);
-            match Member::new(id, node, &shared.backend, &shared.config, &shared.draws()) {
+            match Member::new(
+                id,
+                node,
+                &shared.backend,
+                &shared.config,
+                &shared.draws(),
+                &shared.ticks,
+            ) {
                 Err(error) => failed = Some(error),
                 Ok(member) => {
                     belief.next_id += 1;
@@ -187,6 +197,7 @@ impl<B: Backend> Clone for RwPool<B> {
 
 impl<B: Backend> Drop for Inner<B> {
     fn drop(&mut self) {
+        self.ticking.abort();
         let mut belief = self.shared.belief();
         for (_, watching) in belief.monitors.drain(..) {
             watching.abort();

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::config::PoolConfig;
-use super::patience::patiently;
+use super::patience::Ticks;
 use crate::backend::{Access, Backend, Observation, Role};
 use crate::cluster::{NodeId, Traits, incarnation};
 use crate::error::{Error, ErrorKind};
@@ -99,6 +99,7 @@ pub(crate) struct Member<B: Backend> {
     reads: managed::Pool<Connector<B>>,
     writes: managed::Pool<Connector<B>>,
     in_flight: AtomicU32,
+    pub(crate) ticks: Ticks,
     /// A moving average of how long an answer takes, in microseconds.
     latency: AtomicU64,
     /// Asks the monitor to look now.
@@ -113,6 +114,7 @@ impl<B: Backend> Member<B> {
         backend: &Arc<B>,
         config: &PoolConfig,
         draw: &Arc<dyn Fn() -> u64 + Send + Sync>,
+        ticks: &Ticks,
     ) -> Result<Self, Error> {
         let generation = Arc::new(AtomicU64::new(0));
         let size = node.connections.unwrap_or(config.connections);
@@ -127,6 +129,7 @@ impl<B: Backend> Member<B> {
                 answer: config.probe_deadline,
                 lifetime: config.max_lifetime,
                 verify_after: config.verify_after,
+                ticks: ticks.clone(),
                 draw: Arc::clone(draw),
             };
             // Last in, first out: what is not needed grows idle, and is closed.
@@ -144,6 +147,7 @@ impl<B: Backend> Member<B> {
             generation,
             node,
             in_flight: AtomicU32::new(0),
+            ticks: ticks.clone(),
             latency: AtomicU64::new(0),
             wake: Notify::new(),
             last_error: Mutex::new(None),
@@ -256,8 +260,9 @@ impl<B: Backend> Member<B> {
         let generation = self.generation();
         let lost = || self.generation() != generation;
         // Boxed, as everything that is seldom awaited: a checkout would have to carry the room.
-        let waiting = patiently(Instant::now(), Duration::MAX, lost, pool.timeout_get(&later));
-        Box::pin(waiting).await.unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
+        let mut getting = Box::pin(pool.timeout_get(&later));
+        let waiting = self.ticks.patiently(Instant::now(), Duration::MAX, lost, getting.as_mut());
+        waiting.await.unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
     }
 }
 
@@ -278,6 +283,7 @@ pub(crate) struct Connector<B: Backend> {
     answer: Duration,
     lifetime: Duration,
     verify_after: Duration,
+    ticks: Ticks,
     /// Chance, for the lifetimes.
     draw: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
@@ -321,7 +327,8 @@ impl<B: Backend> managed::Manager for Connector<B> {
         // Read first: if the node is lost while this connects, the connection is evicted too.
         let generation = self.generation.load(Ordering::Acquire);
         let lost = || self.generation.load(Ordering::Acquire) != generation;
-        let connecting = patiently(Instant::now(), self.connect, lost, self.open());
+        let mut opening = Box::pin(self.open());
+        let connecting = self.ticks.patiently(Instant::now(), self.connect, lost, opening.as_mut());
         let (connection, news) = match Box::pin(connecting).await {
             None if lost() => return Err(ConnectError::Lost),
             None => return Err(ConnectError::TooSlow),
@@ -363,7 +370,8 @@ impl<B: Backend> managed::Manager for Connector<B> {
             let generation = slot.generation;
             let lost = || self.generation.load(Ordering::Acquire) != generation;
             let ping = self.backend.ping(&mut slot.connection);
-            match Box::pin(patiently(now, self.answer, lost, ping)).await {
+            let mut ping = Box::pin(ping);
+            match Box::pin(self.ticks.patiently(now, self.answer, lost, ping.as_mut())).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return Err(ConnectError::Backend(error).into()),
                 None => return refuse("does not answer"),

@@ -146,24 +146,21 @@ impl<'a, B: Backend> Read<'a, B> {
     }
 
     fn lend(&self, lease: Lease<B>, choice: &Choice<B>) -> ReadConnection<B> {
-        let mut reader = self.context.clone().zip(choice.system);
-        // On a primary, what was read gets a position instead, so that its reader is free to go on
-        // to a replica. Where there is none, there is nothing to note.
+        // On a primary, what was read gets a position, so that its reader is free to go on to a
+        // replica. Where there is none, there is nothing to note.
         let on_primary = choice.role == Role::Primary;
-        let noting = if on_primary && choice.others { reader.clone() } else { None };
-        if on_primary {
-            reader = None;
-        }
-        let under = choice.under;
-        let reading = |(context, system)| Reader { context, system, under };
-        let (reader, noting) = (reader.map(reading), noting.map(reading));
+        let context = self.context.as_ref().filter(|_| !on_primary || choice.others);
+        let reader = context.zip(choice.system).map(|(context, system)| Reader {
+            context: context.clone(),
+            system,
+            under: choice.under,
+        });
         ReadConnection {
-            lease: lease.read_by(reader),
+            lease: lease.read_by(reader, on_primary),
             role: choice.role,
             pending: choice.check,
             place: choice.place,
             timeline: choice.timeline,
-            noting,
         }
     }
 
@@ -296,7 +293,16 @@ impl<'a, B: Backend> Read<'a, B> {
         }
     }
 
-    async fn connect(mut self) -> Result<ReadConnection<B>, Error> {
+    /// Awaits it, as `.await` does, and spares the box that `.await` needs.
+    ///
+    /// # Errors
+    ///
+    /// When no node can serve the read in time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped midway, nothing stays.
+    pub async fn connect(mut self) -> Result<ReadConnection<B>, Error> {
         loop {
             let mut connection = self.pick().await?;
             match connection.settle(self.catch_up()).await {

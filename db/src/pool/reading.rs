@@ -21,8 +21,6 @@ pub struct ReadConnection<B: Backend> {
     pub(super) place: usize,
     /// The cluster's, when this node was chosen.
     pub(super) timeline: u32,
-    /// Whose context gets the position of what is read here.
-    pub(super) noting: Option<Reader>,
 }
 
 impl<B: Backend> ReadConnection<B> {
@@ -92,12 +90,12 @@ impl<B: Backend> ReadConnection<B> {
     /// Whether the position of what is read here is to be asked for, and
     /// [noted](Self::read_up_to).
     pub(crate) fn notes_position(&self) -> bool {
-        self.noting.is_some()
+        self.lease.noting().is_some()
     }
 
     /// All that was read here lies before this position.
     pub(crate) fn read_up_to(&self, position: Position) {
-        if let Some(Reader { context, system, under }) = &self.noting {
+        if let Some(Reader { context, system, under }) = self.lease.noting() {
             context.read_up_to(*system, position, *under);
         }
     }

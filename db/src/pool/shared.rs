@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::config::PoolConfig;
 use super::node::Member;
+use super::patience::Ticks;
 use crate::backend::Backend;
 use crate::cluster::{Cluster, NodeState, View, Writable};
 use crate::memory::Memory;
@@ -29,6 +30,7 @@ pub(crate) struct Shared<B: Backend> {
     /// Reads that are on the primary for want of a replica.
     pub(crate) fallback: Arc<Semaphore>,
     memory: Option<Arc<Memory>>,
+    pub(crate) ticks: Ticks,
     chance: AtomicU64,
 }
 
@@ -80,6 +82,7 @@ impl<B: Backend> Shared<B> {
             waiting: Arc::new(Semaphore::new(config.max_waiting)),
             fallback: Arc::new(Semaphore::new(primary_reads)),
             memory,
+            ticks: Ticks::default(),
             chance: AtomicU64::new(seed),
             config,
         }
