@@ -52,6 +52,10 @@ use self::seat::{Flags, Place, Seat};
 use super::{Access, Backend, Fault, Observation, Role};
 use crate::position::Position;
 
+/// After how many steps of SQLite's machine a statement looks whether it is still wanted: a
+/// fraction of a millisecond.
+const CANCEL: i32 = 10_000;
+
 type OnConnect = dyn Fn(&rusqlite::Connection) -> rusqlite::Result<()> + Send + Sync;
 
 /// How connections are made.
@@ -193,6 +197,22 @@ impl fmt::Debug for Sqlite {
 
 /// Opens a connection, or says that the node is frozen.
 fn open_target(
+    target: &Where,
+    access: Access,
+    settings: &Settings,
+    flags: Arc<Flags>,
+) -> Result<Option<(rusqlite::Connection, Seat)>, SqliteError> {
+    let cancelled = Arc::clone(&flags);
+    let opened = open_at(target, access, settings, flags)?;
+    if let Some((connection, _)) = &opened {
+        // An interrupt ends only what runs at that moment. This also ends what begins after it.
+        let stop = move || cancelled.is_cancelled();
+        connection.progress_handler(CANCEL, Some(stop)).map_err(SqliteError::of(access))?;
+    }
+    Ok(opened)
+}
+
+fn open_at(
     target: &Where,
     access: Access,
     settings: &Settings,
