@@ -9,7 +9,7 @@
 //! one machine. Who needs more than that wants a database with replication.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,6 +174,8 @@ impl Applier {
         if early && control.quorum == 0 {
             return Ok(());
         }
+        // In the order in which they came, even if the clock was set back.
+        let now = last.as_ref().map_or(now, |last| now.max(last.millis));
         self.keep(&leader.name, leader.timeline, now)?;
         if inbox.len() >= INBOX
             && let Some(last) = last
@@ -243,7 +245,10 @@ impl Applier {
         let inbox = self.files.inbox(&self.name);
         fs::create_dir_all(&inbox)?;
         let temporary = inbox.join("new");
-        unlink(&temporary)?;
+        // Somebody may have died over an earlier one.
+        for left in ["new", "new-journal", "new-wal", "new-shm"] {
+            unlink(&inbox.join(left))?;
+        }
         let end = {
             let mut snapshot = Connection::open(&temporary).map_err(failed)?;
             copy(self.source(leader)?, &mut snapshot)?;
@@ -325,7 +330,7 @@ fn remove(received: &Received) -> Result<(), SqliteError> {
     unlink(&received.path)
 }
 
-fn unlink(path: &std::path::Path) -> Result<(), SqliteError> {
+fn unlink(path: &Path) -> Result<(), SqliteError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),

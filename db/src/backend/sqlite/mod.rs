@@ -25,6 +25,7 @@ mod control;
 mod error;
 mod files;
 mod open;
+mod promotion;
 mod replication;
 mod seat;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use self::error::SqliteError;
 pub use self::open::Durability;
 pub use self::replication::Replication;
 
+use self::apply::Applier;
 use self::files::{Files, WallClock};
 use self::seat::{Flags, Place, Seat};
 use super::{Access, Backend, Fault, Observation, Role};
@@ -226,7 +228,12 @@ fn open_at(
         }
         Where::Node { dir, name, clock } => {
             let files = Arc::new(Files::open(dir)?);
-            let control = files.load()?;
+            let mut control = files.load()?;
+            if control.node(name)?.stale {
+                // Whoever wants it first rebuilds it.
+                Applier::new(Arc::clone(&files), clock.clone(), name).work()?;
+                control = files.load()?;
+            }
             let node = control.node(name)?;
             match node.liveness {
                 Liveness::Down => return Err(SqliteError::Down),

@@ -4,6 +4,7 @@ mod cancel;
 mod file;
 mod format;
 mod knobs;
+mod pool;
 mod replicas;
 mod timelines;
 
