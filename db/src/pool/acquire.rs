@@ -32,15 +32,15 @@ impl Trouble {
 }
 
 impl<B: Backend> Shared<B> {
-    /// A connection of this node; waits until `deadline` if all are in use.
+    /// A connection of this node; if all are in use, waits until `patience` ends, if it is given.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         member: Arc<Member<B>>,
         access: Access,
-        deadline: Instant,
+        patience: impl FnOnce() -> Option<Instant>,
         answer: Duration,
     ) -> Result<Lease<B>, Trouble> {
-        let wait = || self.wait_until(deadline);
+        let wait = || self.wait_until(patience()?);
         match member.connection(access, wait).await {
             Ok(mut object) => {
                 if let Some(news) = object.news.take() {

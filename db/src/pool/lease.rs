@@ -1,5 +1,5 @@
 use std::future::Future;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::node::{Connector, Member, Slot};
+use super::patience::Bell;
 use super::shared::Shared;
 use super::verdict::{Effect, Mark, unanswered, verdict};
 use crate::backend::{Access, Backend};
@@ -61,6 +62,7 @@ pub(crate) struct Watch<'a, B: Backend> {
     shared: &'a Shared<B>,
     member: &'a Member<B>,
     marks: &'a mut Marks,
+    bell: &'a Bell,
     access: Access,
     answer: Duration,
     reader: Option<&'a Reader>,
@@ -140,6 +142,7 @@ impl<B: Backend> Lease<B> {
             shared: &self.shared,
             member: &self.member,
             marks: &mut self.marks,
+            bell: &slot.bell,
             access: self.access,
             answer: self.answer,
             reader: self.reader.as_ref().filter(|_| !self.positions),
@@ -160,7 +163,7 @@ impl<B: Backend> Watch<'_, B> {
     pub(crate) async fn over<T>(
         self,
         effect: Effect,
-        exchange: impl Future<Output = Result<T, B::Error>>,
+        exchange: Pin<&mut impl Future<Output = Result<T, B::Error>>>,
     ) -> Result<T, Error> {
         let (member, generation) = (self.member, self.marks.generation);
         let lost = || member.generation() != generation;
@@ -173,8 +176,8 @@ impl<B: Backend> Watch<'_, B> {
         }
         let started = Instant::now();
         self.marks.busy = true;
-        let exchange = pin!(exchange);
-        let answered = member.ticks.patiently(started, self.answer, lost, exchange).await;
+        let ticks = &member.ticks;
+        let answered = ticks.answer(self.bell, started, self.answer, lost, exchange).await;
         let now = Instant::now();
         let took = now.saturating_duration_since(started);
         // What was shown to the caller counts as seen, even if more was to come and failed.

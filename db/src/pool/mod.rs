@@ -20,7 +20,6 @@ mod write;
 use std::fmt;
 use std::sync::Arc;
 
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 pub use self::builder::Builder;
@@ -54,7 +53,6 @@ pub struct RwPool<B: Backend> {
 
 struct Inner<B: Backend> {
     shared: Arc<Shared<B>>,
-    ticking: AbortHandle,
 }
 
 impl<B: Backend> RwPool<B> {
@@ -65,8 +63,7 @@ impl<B: Backend> RwPool<B> {
     }
 
     fn new(shared: Arc<Shared<B>>) -> Self {
-        let ticking = shared.ticks.run();
-        Self { inner: Arc::new(Inner { shared, ticking }) }
+        Self { inner: Arc::new(Inner { shared }) }
     }
 
     /// Reads, on a replica if one will do.
@@ -197,7 +194,6 @@ impl<B: Backend> Clone for RwPool<B> {
 
 impl<B: Backend> Drop for Inner<B> {
     fn drop(&mut self) {
-        self.ticking.abort();
         let mut belief = self.shared.belief();
         for (_, watching) in belief.monitors.drain(..) {
             watching.abort();

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::config::PoolConfig;
-use super::patience::Ticks;
+use super::patience::{Bell, Ticks, patiently};
 use crate::backend::{Access, Backend, Observation, Role};
 use crate::cluster::{NodeId, Traits, incarnation};
 use crate::error::{Error, ErrorKind};
@@ -187,7 +187,7 @@ impl<B: Backend> Member<B> {
     pub(crate) fn sweep(&self, max_idle: Duration, now: Instant) {
         let generation = self.generation();
         for pool in [&self.reads, &self.writes] {
-            pool.retain(|slot: &Box<Slot<B>>, _: Metrics| {
+            pool.retain(|slot, _| {
                 slot.generation == generation
                     && now < slot.expires
                     && now.saturating_duration_since(slot.used) < max_idle
@@ -260,9 +260,8 @@ impl<B: Backend> Member<B> {
         let generation = self.generation();
         let lost = || self.generation() != generation;
         // Boxed, as everything that is seldom awaited: a checkout would have to carry the room.
-        let mut getting = Box::pin(pool.timeout_get(&later));
-        let waiting = self.ticks.patiently(Instant::now(), Duration::MAX, lost, getting.as_mut());
-        waiting.await.unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
+        let waiting = patiently(Instant::now(), Duration::MAX, lost, pool.timeout_get(&later));
+        Box::pin(waiting).await.unwrap_or(Err(PoolError::Backend(ConnectError::Lost)))
     }
 }
 
@@ -297,6 +296,7 @@ pub(crate) struct Slot<B: Backend> {
     /// What the node said then, until somebody has taken note of it.
     pub(crate) news: Option<News>,
     pub(crate) used: Instant,
+    pub(crate) bell: Arc<Bell>,
     expires: Instant,
 }
 
@@ -327,8 +327,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
         // Read first: if the node is lost while this connects, the connection is evicted too.
         let generation = self.generation.load(Ordering::Acquire);
         let lost = || self.generation.load(Ordering::Acquire) != generation;
-        let mut opening = Box::pin(self.open());
-        let connecting = self.ticks.patiently(Instant::now(), self.connect, lost, opening.as_mut());
+        let connecting = patiently(Instant::now(), self.connect, lost, self.open());
         let (connection, news) = match Box::pin(connecting).await {
             None if lost() => return Err(ConnectError::Lost),
             None => return Err(ConnectError::TooSlow),
@@ -347,6 +346,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
             incarnation: incarnation(&self.name, news.observation.incarnation),
             news: Some(news),
             used: now,
+            bell: self.ticks.bell(),
             expires: now + lifetime,
         }))
     }
@@ -362,7 +362,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
         if self.access == Access::ReadWrite && self.is_replica(&slot.connection) {
             return refuse("leads to a replica");
         }
-        let now = Instant::now();
+        let now = self.ticks.now();
         if now >= slot.expires {
             return refuse("too old");
         }
@@ -370,8 +370,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
             let generation = slot.generation;
             let lost = || self.generation.load(Ordering::Acquire) != generation;
             let ping = self.backend.ping(&mut slot.connection);
-            let mut ping = Box::pin(ping);
-            match Box::pin(self.ticks.patiently(now, self.answer, lost, ping.as_mut())).await {
+            match Box::pin(patiently(Instant::now(), self.answer, lost, ping)).await {
                 Some(Ok(())) => {}
                 Some(Err(error)) => return Err(ConnectError::Backend(error).into()),
                 None => return refuse("does not answer"),

@@ -2,74 +2,133 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use futures_util::task::AtomicWaker;
+use tokio::time::{Instant, sleep, timeout};
 
 /// How often somebody who waits for an answer looks whether the node is still there, and whether
 /// there is time left. A frozen node is found by its monitor; whoever waits for it learns of it this
 /// much later, at most.
 const TICK: Duration = Duration::from_millis(50);
 
-/// One clock for all that wait.
+/// One clock for all exchanges of a pool.
 ///
-/// A timer for each statement would cost more than all the rest that a pool does for it.
-#[derive(Clone, Default)]
-pub(crate) struct Ticks(Arc<Notify>);
+/// A timer for each of them would cost more than all the rest that the pool does for it. Here each
+/// connection has a bell, which wakes whoever waits for an answer on it; they then look at the time.
+#[derive(Clone)]
+pub(crate) struct Ticks(Arc<Clock>);
+
+struct Clock {
+    began: Instant,
+    /// Ticks until now.
+    count: AtomicU64,
+    /// Microseconds from the beginning to the last tick.
+    now: AtomicU64,
+    bells: Mutex<Vec<Weak<Bell>>>,
+}
+
+/// Wakes whoever waits for an answer on one connection.
+#[derive(Default)]
+pub(crate) struct Bell(AtomicWaker);
 
 impl Ticks {
-    /// Ticks until the handle is aborted.
-    pub(crate) fn run(&self) -> AbortHandle {
-        let ticks = self.clone();
-        let ticking = tokio::spawn(async move {
-            loop {
-                sleep(TICK).await;
-                ticks.0.notify_waiters();
-            }
+    /// Ticks for as long as somebody has it.
+    pub(crate) fn start() -> Self {
+        let clock = Arc::new(Clock {
+            began: Instant::now(),
+            count: AtomicU64::new(0),
+            now: AtomicU64::new(0),
+            bells: Mutex::new(Vec::new()),
         });
-        ticking.abort_handle()
+        tokio::spawn(tick(Arc::downgrade(&clock)));
+        Self(clock)
     }
 
-    /// Waits for `work` until `limit` has passed, or `lost` says that the node will not answer.
+    /// The time, as of the last tick. For what need not be exact.
+    pub(crate) fn now(&self) -> Instant {
+        self.0.began + Duration::from_micros(self.0.now.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        let bell = Arc::new(Bell::default());
+        self.0.bells.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&bell));
+        bell
+    }
+
+    /// Waits for an answer until `limit` has passed, or `lost` says that the node will not give it.
     ///
     /// The work is pinned by the caller: moved here, every byte of its future would be copied, for
     /// each statement.
-    pub(crate) async fn patiently<T>(
+    pub(crate) async fn answer<T>(
         &self,
+        bell: &Bell,
         started: Instant,
         limit: Duration,
         lost: impl Fn() -> bool,
         mut work: Pin<&mut impl Future<Output = T>>,
     ) -> Option<T> {
+        let mut looked = self.0.count.load(Ordering::Acquire);
         let mut left = limit;
-        loop {
+        let answered = poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            // Before it looks: a tick in between is seen by one of the two.
+            bell.0.register(cx.waker());
+            let ticks = self.0.count.load(Ordering::Acquire);
+            if ticks != looked {
+                looked = ticks;
+                left = limit.saturating_sub(Instant::now().saturating_duration_since(started));
+            }
             // Towards the end of its time, it has a timer of its own.
-            let answered = if left > 2 * TICK {
-                let mut pause = pin!(self.0.notified());
-                poll_fn(|cx| match work.as_mut().poll(cx) {
-                    Poll::Ready(done) => Poll::Ready(Some(done)),
-                    Poll::Pending => pause.as_mut().poll(cx).map(|()| None),
-                })
-                .await
-            } else {
-                let mut pause = pin!(sleep(left.min(TICK)));
-                poll_fn(|cx| match work.as_mut().poll(cx) {
-                    Poll::Ready(done) => Poll::Ready(Some(done)),
-                    Poll::Pending => pause.as_mut().poll(cx).map(|()| None),
-                })
-                .await
-            };
-            if answered.is_some() {
-                return answered;
+            if left <= 2 * TICK || lost() { Poll::Ready(None) } else { Poll::Pending }
+        })
+        .await;
+        if answered.is_some() || lost() {
+            return answered;
+        }
+        patiently(started, limit, lost, work).await
+    }
+}
+
+async fn tick(clock: Weak<Clock>) {
+    loop {
+        sleep(TICK).await;
+        let Some(clock) = clock.upgrade() else { return };
+        let now = Instant::now().saturating_duration_since(clock.began);
+        clock.now.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        clock.count.fetch_add(1, Ordering::AcqRel);
+        let mut bells = clock.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        bells.retain(|bell| match bell.upgrade() {
+            Some(bell) => {
+                bell.0.wake();
+                true
             }
-            left = limit.saturating_sub(Instant::now().saturating_duration_since(started));
-            if left.is_zero() || lost() {
-                return None;
-            }
+            None => false,
+        });
+    }
+}
+
+/// The same by timers, for what is seldom waited for.
+pub(crate) async fn patiently<T>(
+    started: Instant,
+    limit: Duration,
+    lost: impl Fn() -> bool,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    loop {
+        let waited = Instant::now().saturating_duration_since(started);
+        let left = limit.saturating_sub(waited);
+        if left.is_zero() || lost() {
+            return None;
+        }
+        if let Ok(done) = timeout(left.min(TICK), &mut work).await {
+            return Some(done);
         }
     }
 }

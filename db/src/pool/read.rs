@@ -104,33 +104,29 @@ impl<'a, B: Backend> Read<'a, B> {
     /// Called again after [`forgive`](Self::forgive) or [`too_slow`](Self::too_slow), it finds
     /// another node.
     pub(crate) async fn pick(&mut self) -> Result<ReadConnection<B>, Error> {
-        let mut now = Instant::now();
-        let checkout = self.shared.config.checkout;
-        let deadline = *self.progress.deadline.get_or_insert_with(|| now + checkout);
         let mut last = None;
         loop {
-            let choice = match self.choose(now) {
+            let choice = match self.choose() {
                 Ok(choice) => choice,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
             let fallback = match choice.fallback {
-                true => Some(Box::pin(self.fallback(&choice, deadline)).await?),
+                true => {
+                    let deadline = self.waits_until();
+                    Some(Box::pin(self.fallback(&choice, deadline)).await?)
+                }
                 false => None,
             };
+            let (shared, answer) = (self.shared, self.answer);
             // Only the last resort is waited for: a busy replica has neighbours.
-            let patience = if choice.last { deadline } else { now };
-            let acquired = self.shared.acquire(
-                Arc::clone(&choice.member),
-                Access::ReadOnly,
-                patience,
-                self.answer,
-            );
+            let patience = || choice.last.then(|| self.waits_until());
+            let member = Arc::clone(&choice.member);
+            let acquired = shared.acquire(member, Access::ReadOnly, patience, answer);
             match acquired.await {
                 Ok(lease) => {
                     // What was promised of the node was promised of this incarnation of it.
                     if choice.by_incarnation && lease.incarnation() != choice.incarnation {
                         self.progress.tried |= bit(choice.place);
-                        now = Instant::now();
                         continue;
                     }
                     return Ok(self.lend(lease.fallback(fallback), &choice));
@@ -141,7 +137,6 @@ impl<'a, B: Backend> Read<'a, B> {
                     last = Some(trouble.into_error());
                 }
             }
-            now = Instant::now();
         }
     }
 
@@ -174,7 +169,16 @@ impl<'a, B: Backend> Read<'a, B> {
         self.shared.config.catch_up
     }
 
-    fn choose(&self, now: Instant) -> Result<Choice<B>, Error> {
+    /// Until when it waits for whatever it has to wait for.
+    fn waits_until(&mut self) -> Instant {
+        let checkout = self.shared.config.checkout;
+        *self.progress.deadline.get_or_insert_with(|| Instant::now() + checkout)
+    }
+
+    fn choose(&self) -> Result<Choice<B>, Error> {
+        // Looking at the clock costs, and only these need to.
+        let exact = self.max_staleness.is_some() || self.after.is_some();
+        let now = if exact { Instant::now() } else { self.shared.ticks.now() };
         let snapshot = self.shared.snapshot();
         let view = &snapshot.view;
         let demand = self.demand(&snapshot, now)?;
@@ -319,8 +323,7 @@ impl<'a, B: Backend> Read<'a, B> {
         connection: &ReadConnection<B>,
         error: Error,
     ) -> Result<(), Error> {
-        let in_time = self.progress.deadline.is_none_or(|deadline| Instant::now() < deadline);
-        if !(error.is_retryable() && in_time) {
+        if !(error.is_retryable() && Instant::now() < self.waits_until()) {
             return Err(error);
         }
         self.progress.tried |= bit(connection.place);

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl<B: Backend> ReadConnection<B> {
             let position = if notes { Some(backend.readable(connection).await?) } else { None };
             Ok((value, position))
         };
-        let (value, position) = watch.over(Effect::Read, exchange).await?;
+        let (value, position) = watch.over(Effect::Read, pin!(exchange)).await?;
         if let Some(position) = position {
             self.read_up_to(position);
         }
@@ -111,7 +112,7 @@ impl<B: Backend> ReadConnection<B> {
         loop {
             let (connection, watch, backend) = self.parts();
             let asking = backend.replayed(connection);
-            let offset = watch.unseen().over(Effect::Read, asking).await?;
+            let offset = watch.unseen().over(Effect::Read, pin!(asking)).await?;
             if self.reached(offset) {
                 shared.telemetry.caught_up(true);
                 return Ok(true);

@@ -82,7 +82,7 @@ impl<B: Backend> Shared<B> {
             waiting: Arc::new(Semaphore::new(config.max_waiting)),
             fallback: Arc::new(Semaphore::new(primary_reads)),
             memory,
-            ticks: Ticks::default(),
+            ticks: Ticks::start(),
             chance: AtomicU64::new(seed),
             config,
         }

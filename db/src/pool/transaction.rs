@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ impl<'a, B: Backend> Begin<'a, B> {
         loop {
             let mut connection = self.write.pick().await?;
             let (raw, watch, backend) = connection.parts();
-            match watch.over(Effect::InTransaction, backend.begin(raw)).await {
+            let begun = watch.over(Effect::InTransaction, pin!(backend.begin(raw))).await;
+            match begun {
                 Ok(()) => {
                     connection.lease.set_open(true);
                     return Ok(Transaction { connection });
@@ -95,7 +96,7 @@ impl<B: Backend> Transaction<B> {
         work: impl AsyncFnOnce(&mut B::Connection) -> Result<T, B::Error>,
     ) -> Result<T, Error> {
         let (connection, watch, _) = self.parts();
-        watch.over(Effect::InTransaction, work(connection)).await
+        watch.over(Effect::InTransaction, pin!(work(connection))).await
     }
 
     /// Commits. With a context, it also says a position that covers all of the transaction, and
@@ -121,7 +122,7 @@ impl<B: Backend> Transaction<B> {
                 None => Ok(position),
             }
         };
-        let position = watch.over(Effect::Commit, exchange).await?;
+        let position = watch.over(Effect::Commit, pin!(exchange)).await?;
         self.connection.lease.set_open(false);
         if let Some(position) = position {
             self.connection.wrote(position);
@@ -140,7 +141,7 @@ impl<B: Backend> Transaction<B> {
     /// Dropped midway, the connection is closed.
     pub async fn rollback(mut self) -> Result<(), Error> {
         let (connection, watch, backend) = self.parts();
-        watch.over(Effect::InTransaction, backend.rollback(connection)).await?;
+        watch.over(Effect::InTransaction, pin!(backend.rollback(connection))).await?;
         self.connection.lease.set_open(false);
         Ok(())
     }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,33 +59,28 @@ impl<'a, B: Backend> Write<'a, B> {
     /// Called again after [`forgive`](Self::forgive), it looks again.
     pub(crate) async fn pick(&mut self) -> Result<WriteConnection<B>, Error> {
         let shared = self.shared;
-        let deadline =
-            *self.search.deadline.get_or_insert_with(|| Instant::now() + shared.config.write_wait);
         // Before the view is read, so that no later one is missed.
         let mut published = None;
         loop {
-            match self.primary()? {
-                Some((member, system)) => {
-                    let patience = Instant::now() + shared.config.checkout;
-                    let acquired =
-                        shared.acquire(member, Access::ReadWrite, patience, self.answer).await;
-                    match acquired {
-                        Ok(lease) => {
-                            let context = self.context.clone().zip(system);
-                            return Ok(WriteConnection { lease, context });
-                        }
-                        Err(Trouble::Node(error)) => self.search.last = Some(error),
-                        Err(trouble) => return Err(trouble.into_error()),
+            if let Some((member, system)) = self.primary()? {
+                let patience = || Some(Instant::now() + shared.config.checkout);
+                let acquired =
+                    shared.acquire(member, Access::ReadWrite, patience, self.answer).await;
+                match acquired {
+                    Ok(lease) => {
+                        let context = self.context.clone().zip(system);
+                        return Ok(WriteConnection { lease, context });
                     }
+                    Err(Trouble::Node(error)) => self.search.last = Some(error),
+                    Err(trouble) => return Err(trouble.into_error()),
                 }
-                None if published.is_none() => {}
-                None => {}
             }
             let Some(news) = &mut published else {
                 // The view may have changed while nobody listened: once more, then wait.
                 published = Some(shared.published());
                 continue;
             };
+            let deadline = self.waits_until();
             if self.search.place.is_none() {
                 let Ok(place) = Arc::clone(&shared.waiting).try_acquire_owned() else {
                     return Err(Error::before(ErrorKind::Busy)
@@ -97,6 +92,12 @@ impl<'a, B: Backend> Write<'a, B> {
                 return Err(self.gave_up());
             }
         }
+    }
+
+    /// Until when it waits for a primary.
+    fn waits_until(&mut self) -> Instant {
+        let wait = self.shared.config.write_wait;
+        *self.search.deadline.get_or_insert_with(|| Instant::now() + wait)
     }
 
     /// Who takes writes, if anybody does.
@@ -133,7 +134,7 @@ impl<'a, B: Backend> Write<'a, B> {
 
     /// Nothing was executed, and a moment later it may be: looks again. Else the error.
     pub(crate) fn forgive(&mut self, error: Error) -> Result<(), Error> {
-        let in_time = self.search.deadline.is_none_or(|deadline| Instant::now() < deadline);
+        let in_time = Instant::now() < self.waits_until();
         let elsewhere = matches!(error.kind(), ErrorKind::Disconnected | ErrorKind::NotPrimary);
         if !(error.outcome() == Outcome::NotExecuted && elsewhere && in_time) {
             return Err(error);
@@ -199,7 +200,7 @@ impl<B: Backend> WriteConnection<B> {
             let position = if wants { Some(backend.written(connection).await?) } else { None };
             Ok((value, position))
         };
-        let (value, position) = watch.over(Effect::Write, exchange).await?;
+        let (value, position) = watch.over(Effect::Write, pin!(exchange)).await?;
         if let Some(position) = position {
             self.wrote(position);
         }

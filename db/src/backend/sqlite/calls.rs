@@ -3,6 +3,7 @@
 //! All take a closure, for SQLite blocks: it runs on tokio's blocking pool, under the pool's
 //! deadline. `prepare_cached` in it keeps statements with the connection.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::Sqlite;
@@ -72,7 +73,7 @@ impl ReadConnection<Sqlite> {
             let position = if notes { Some(connection.readable().await?) } else { None };
             Ok((value, position))
         };
-        let (value, position) = watch.over(Effect::Read, exchange).await?;
+        let (value, position) = watch.over(Effect::Read, pin!(exchange)).await?;
         if let Some(position) = position {
             self.read_up_to(position);
         }
@@ -125,7 +126,7 @@ impl WriteConnection<Sqlite> {
         work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let (connection, watch, _) = self.parts();
-        let (value, position) = watch.over(Effect::Write, connection.write(work)).await?;
+        let (value, position) = watch.over(Effect::Write, pin!(connection.write(work))).await?;
         self.wrote(position);
         Ok(value)
     }
@@ -147,6 +148,6 @@ impl Transaction<Sqlite> {
         work: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Error> {
         let (connection, watch, _) = self.parts();
-        watch.over(Effect::InTransaction, connection.within(work)).await
+        watch.over(Effect::InTransaction, pin!(connection.within(work))).await
     }
 }

@@ -17,7 +17,6 @@ const OURS: SystemId = SystemId(77);
 struct Stage {
     cluster: Cluster,
     now: Instant,
-    begin: Instant,
     history: Option<History>,
     incarnations: BTreeMap<u32, u64>,
 }
@@ -34,11 +33,9 @@ impl Stage {
 
     fn remembering(remembered: Option<(SystemId, u32)>) -> Self {
         let bounds = Bounds { max_lag: Duration::from_secs(10), max_lag_bytes: 1000 };
-        let now = Instant::now();
         Self {
             cluster: Cluster::new(bounds, remembered),
-            now,
-            begin: now,
+            now: Instant::now(),
             history: None,
             incarnations: BTreeMap::new(),
         }

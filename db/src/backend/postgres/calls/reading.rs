@@ -113,7 +113,7 @@ async fn checked<S: Shape>(
             done => done,
         }
     };
-    let answer = watch.over(Effect::Read, answer).await?;
+    let answer = watch.over(Effect::Read, pin!(answer)).await?;
     connection.reached(match &answer {
         Checked::Reached(_) => offset,
         Checked::Behind(at) => *at,
@@ -157,7 +157,7 @@ async fn once_noted<S: Shape>(
             done => done,
         }
     };
-    let (answer, position) = watch.over(Effect::Read, asking).await?;
+    let (answer, position) = watch.over(Effect::Read, pin!(asking)).await?;
     connection.read_up_to(position);
     Ok(answer)
 }
