@@ -295,10 +295,11 @@ fn better_of_two(
     draw: u64,
     load: &impl Fn(usize) -> u64,
 ) -> Option<usize> {
-    let count = places.clone().count() as u64;
-    if count <= 1 {
-        let mut places = places;
-        return places.next();
+    let mut others = places.clone();
+    let only = others.next()?;
+    let count = 1 + others.count() as u64;
+    if count == 1 {
+        return Some(only);
     }
     let pick = |of: u64, chance: u64| ((chance & 0xFFFF_FFFF) * of) >> 32;
     let first = pick(count, draw);

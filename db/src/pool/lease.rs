@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::node::{Connector, Member, Slot};
-use super::patience::Bell;
+use super::patience::{Bell, Coarse};
 use super::shared::Shared;
 use super::verdict::{Effect, Mark, unanswered, verdict};
 use crate::backend::{Access, Backend};
@@ -54,7 +54,7 @@ struct Marks {
     /// Of the node, when the connection was made.
     incarnation: u32,
     /// When it last answered.
-    used: Instant,
+    used: Coarse,
 }
 
 /// Watches one exchange on a leased connection.
@@ -188,7 +188,7 @@ impl<B: Backend> Watch<'_, B> {
         match answered {
             Some(Ok(value)) => {
                 self.marks.busy = false;
-                self.marks.used = now;
+                self.marks.used = ticks.now();
                 member.answered(took);
                 self.shared.telemetry.answered(self.access, took, None);
                 Ok(value)

@@ -44,7 +44,7 @@ pub(crate) async fn watch<B: Backend>(shared: Arc<Shared<B>>, member: Arc<Member
             reported = now;
         }
         if now.saturating_duration_since(swept) >= SWEEP {
-            member.sweep(config.max_idle, now);
+            member.sweep(config.max_idle);
             swept = now;
         }
         let orphaned = shared.snapshot().view.writable == Writable::Nobody;

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::config::PoolConfig;
-use super::patience::{Bell, Ticks, patiently};
+use super::patience::{Bell, Coarse, Ticks, patiently};
 use crate::backend::{Access, Backend, Observation, Role};
 use crate::cluster::{NodeId, Traits, incarnation};
 use crate::error::{Error, ErrorKind};
@@ -180,17 +180,17 @@ impl<B: Backend> Member<B> {
     /// Ends all connections: idle ones now, others when they are given back or wait for an answer.
     pub(crate) fn evict(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
-        self.sweep(Duration::MAX, Instant::now());
+        self.sweep(Duration::MAX);
     }
 
     /// Closes idle connections that nobody should get any more.
-    pub(crate) fn sweep(&self, max_idle: Duration, now: Instant) {
-        let generation = self.generation();
+    pub(crate) fn sweep(&self, max_idle: Duration) {
+        let (generation, now) = (self.generation(), self.ticks.now());
         for pool in [&self.reads, &self.writes] {
             pool.retain(|slot, _| {
                 slot.generation == generation
                     && now < slot.expires
-                    && now.saturating_duration_since(slot.used) < max_idle
+                    && now < slot.used.plus(max_idle)
             });
         }
     }
@@ -295,9 +295,9 @@ pub(crate) struct Slot<B: Backend> {
     pub(crate) incarnation: u32,
     /// What the node said then, until somebody has taken note of it.
     pub(crate) news: Option<News>,
-    pub(crate) used: Instant,
+    pub(crate) used: Coarse,
     pub(crate) bell: Arc<Bell>,
-    expires: Instant,
+    expires: Coarse,
 }
 
 /// What a node said about itself on a new connection.
@@ -337,7 +337,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
         if self.access == Access::ReadWrite && news.observation.role == Role::Replica {
             return Err(ConnectError::NotPrimary);
         }
-        let now = news.answered;
+        let now = self.ticks.now();
         let chance = (self.draw)() % 1000;
         let lifetime = self.lifetime.mul_f64(1.0 - chance as f64 / 10_000.0);
         Ok(Box::new(Slot {
@@ -347,7 +347,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
             news: Some(news),
             used: now,
             bell: self.ticks.bell(),
-            expires: now + lifetime,
+            expires: now.plus(lifetime),
         }))
     }
 
@@ -366,7 +366,7 @@ impl<B: Backend> managed::Manager for Connector<B> {
         if now >= slot.expires {
             return refuse("too old");
         }
-        if now.saturating_duration_since(slot.used) >= self.verify_after {
+        if now >= slot.used.plus(self.verify_after) {
             let generation = slot.generation;
             let lost = || self.generation.load(Ordering::Acquire) != generation;
             let ping = self.backend.ping(&mut slot.connection);

@@ -26,9 +26,23 @@ struct Clock {
     began: Instant,
     /// Ticks until now.
     count: AtomicU64,
-    /// Microseconds from the beginning to the last tick.
+    /// The time of the last tick.
     now: AtomicU64,
     bells: Mutex<Vec<Weak<Bell>>>,
+}
+
+/// A time as of the last tick, in microseconds since the clock began. Every checkout compares two of
+/// them, where looking at the real clock would cost as much as all the rest it does.
+///
+/// Of a process that was frozen, the first checkout may see the time of before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Coarse(u64);
+
+impl Coarse {
+    /// So much later.
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(micros(time)))
+    }
 }
 
 /// Wakes whoever waits for an answer on one connection.
@@ -48,9 +62,14 @@ impl Ticks {
         Self(clock)
     }
 
-    /// The time, as of the last tick. For what need not be exact.
-    pub(crate) fn now(&self) -> Instant {
-        self.0.began + Duration::from_micros(self.0.now.load(Ordering::Relaxed))
+    /// When it began.
+    pub(crate) fn began(&self) -> Instant {
+        self.0.began
+    }
+
+    /// The time, as of the last tick.
+    pub(crate) fn now(&self) -> Coarse {
+        Coarse(self.0.now.load(Ordering::Relaxed))
     }
 
     pub(crate) fn bell(&self) -> Arc<Bell> {
@@ -100,7 +119,7 @@ async fn tick(clock: Weak<Clock>) {
         sleep(TICK).await;
         let Some(clock) = clock.upgrade() else { return };
         let now = Instant::now().saturating_duration_since(clock.began);
-        clock.now.store(u64::try_from(now.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        clock.now.store(micros(now), Ordering::Relaxed);
         clock.count.fetch_add(1, Ordering::AcqRel);
         let mut bells = clock.bells.lock().unwrap_or_else(PoisonError::into_inner);
         bells.retain(|bell| match bell.upgrade() {
@@ -111,6 +130,10 @@ async fn tick(clock: Weak<Clock>) {
             None => false,
         });
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The same by timers, for what is seldom waited for.

@@ -106,21 +106,20 @@ impl<'a, B: Backend> Read<'a, B> {
     pub(crate) async fn pick(&mut self) -> Result<ReadConnection<B>, Error> {
         let mut last = None;
         loop {
-            let choice = match self.choose() {
-                Ok(choice) => choice,
+            let (member, choice) = match self.choose() {
+                Ok(chosen) => chosen,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
             let fallback = match choice.fallback {
                 true => {
                     let deadline = self.waits_until();
-                    Some(Box::pin(self.fallback(&choice, deadline)).await?)
+                    Some(Box::pin(self.fallback(member.name(), deadline)).await?)
                 }
                 false => None,
             };
             let (shared, answer) = (self.shared, self.answer);
             // Only the last resort is waited for: a busy replica has neighbours.
             let patience = || choice.last.then(|| self.waits_until());
-            let member = Arc::clone(&choice.member);
             let acquired = shared.acquire(member, Access::ReadOnly, patience, answer);
             match acquired.await {
                 Ok(lease) => {
@@ -140,7 +139,7 @@ impl<'a, B: Backend> Read<'a, B> {
         }
     }
 
-    fn lend(&self, lease: Lease<B>, choice: &Choice<B>) -> ReadConnection<B> {
+    fn lend(&self, lease: Lease<B>, choice: &Choice) -> ReadConnection<B> {
         // On a primary, what was read gets a position, so that its reader is free to go on to a
         // replica. Where there is none, there is nothing to note.
         let on_primary = choice.role == Role::Primary;
@@ -175,10 +174,10 @@ impl<'a, B: Backend> Read<'a, B> {
         *self.progress.deadline.get_or_insert_with(|| Instant::now() + checkout)
     }
 
-    fn choose(&self) -> Result<Choice<B>, Error> {
-        // Looking at the clock costs, and only these need to.
-        let exact = self.max_staleness.is_some() || self.after.is_some();
-        let now = if exact { Instant::now() } else { self.shared.ticks.now() };
+    fn choose(&self) -> Result<(Arc<Member<B>>, Choice), Error> {
+        // Only these need to know the time, and a look at the clock costs each read a percent.
+        let timed = self.max_staleness.is_some() || self.after.is_some();
+        let now = if timed { Instant::now() } else { self.shared.ticks.began() };
         let snapshot = self.shared.snapshot();
         let view = &snapshot.view;
         let demand = self.demand(&snapshot, now)?;
@@ -208,8 +207,7 @@ impl<'a, B: Backend> Read<'a, B> {
         };
         self.shared.telemetry.routed(role, check.is_some());
         let untried = |other: &&usize| want.tried & bit(**other) == 0 && **other != place;
-        Ok(Choice {
-            member: Arc::clone(member),
+        let choice = Choice {
             place,
             role,
             check,
@@ -223,7 +221,8 @@ impl<'a, B: Backend> Read<'a, B> {
             fallback: role == Role::Primary
                 && !self.primary
                 && view.nodes.iter().enumerate().any(|(i, n)| i != place && n.tag.is_none()),
-        })
+        };
+        Ok((Arc::clone(member), choice))
     }
 
     /// What the context and the token demand of a node.
@@ -276,12 +275,12 @@ impl<'a, B: Backend> Read<'a, B> {
     /// A place among the reads that the primary takes for want of a replica.
     async fn fallback(
         &self,
-        choice: &Choice<B>,
+        node: &Arc<str>,
         deadline: Instant,
     ) -> Result<OwnedSemaphorePermit, Error> {
         let busy = || {
             Error::before(ErrorKind::Busy)
-                .node(choice.member.name())
+                .node(node)
                 .message("as many reads as the primary may take are on it for want of a replica")
         };
         let places = Arc::clone(&self.shared.fallback);
@@ -370,8 +369,8 @@ impl Demand {
     }
 }
 
-struct Choice<B: Backend> {
-    member: Arc<Member<B>>,
+/// Why a node was chosen, and for what.
+struct Choice {
     place: usize,
     role: Role,
     check: Option<u64>,

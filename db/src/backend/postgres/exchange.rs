@@ -17,27 +17,36 @@ pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// What is taken of an answer.
 pub(super) trait Shape {
+    /// What the client makes of it.
+    type Raw: Send;
     type Answer: Send;
 
     fn ask(
         client: &ClientWrapper,
         statement: &Statement,
         params: Params<'_>,
-    ) -> impl Future<Output = Result<Self::Answer, Error>> + Send;
+    ) -> impl Future<Output = Result<Self::Raw, Error>> + Send;
+
+    fn take(raw: Result<Self::Raw, Error>) -> Result<Self::Answer, Error>;
 }
 
 /// All rows.
 pub(super) struct Rows;
 
 impl Shape for Rows {
+    type Raw = Vec<Row>;
     type Answer = Vec<Row>;
 
-    async fn ask(
+    fn ask(
         client: &ClientWrapper,
         statement: &Statement,
         params: Params<'_>,
-    ) -> Result<Vec<Row>, Error> {
-        client.query(statement, params).await
+    ) -> impl Future<Output = Result<Vec<Row>, Error>> + Send {
+        client.query(statement, params)
+    }
+
+    fn take(raw: Result<Vec<Row>, Error>) -> Result<Vec<Row>, Error> {
+        raw
     }
 }
 
@@ -53,14 +62,19 @@ pub(super) enum Found {
 }
 
 impl Shape for AtMostOne {
+    type Raw = Option<Row>;
     type Answer = Found;
 
-    async fn ask(
+    fn ask(
         client: &ClientWrapper,
         statement: &Statement,
         params: Params<'_>,
-    ) -> Result<Found, Error> {
-        match client.query_opt(statement, params).await {
+    ) -> impl Future<Output = Result<Option<Row>, Error>> + Send {
+        client.query_opt(statement, params)
+    }
+
+    fn take(raw: Result<Option<Row>, Error>) -> Result<Found, Error> {
+        match raw {
             Ok(Some(row)) => Ok(Found::One(row)),
             Ok(None) => Ok(Found::Nothing),
             Err(error) if is_row_count(&error) => Ok(Found::Many),
@@ -73,14 +87,19 @@ impl Shape for AtMostOne {
 pub(super) struct Count;
 
 impl Shape for Count {
+    type Raw = u64;
     type Answer = u64;
 
-    async fn ask(
+    fn ask(
         client: &ClientWrapper,
         statement: &Statement,
         params: Params<'_>,
-    ) -> Result<u64, Error> {
-        client.execute(statement, params).await
+    ) -> impl Future<Output = Result<u64, Error>> + Send {
+        client.execute(statement, params)
+    }
+
+    fn take(raw: Result<u64, Error>) -> Result<u64, Error> {
+        raw
     }
 }
 
@@ -94,15 +113,31 @@ pub(super) enum Checked<T> {
 }
 
 impl PgConnection {
-    pub(super) async fn ask<S: Shape>(
+    pub(super) fn ask<S: Shape>(
         &self,
         sql: &str,
         params: Params<'_>,
+    ) -> impl Future<Output = Result<S::Answer, PgError>> + Send {
+        self.ask_renewed::<S>(sql, params, false)
+    }
+
+    /// The same; with `renew`, a statement that is stale is prepared and asked once more. Inside a
+    /// transaction there is no such second time.
+    pub(super) async fn ask_renewed<S: Shape>(
+        &self,
+        sql: &str,
+        params: Params<'_>,
+        mut renew: bool,
     ) -> Result<S::Answer, PgError> {
-        let statement = self.client().prepare_cached(sql).await.map_err(PgError::preparing)?;
-        self.open()?;
-        let answer = S::ask(self.client(), &statement, params).await;
-        self.keep(sql, answer)
+        loop {
+            let statement = self.client().prepare_cached(sql).await.map_err(PgError::preparing)?;
+            self.open()?;
+            let answer = S::ask(self.client(), &statement, params).await;
+            match self.keep::<S>(sql, answer) {
+                Err(error) if renew && error.is_stale() => renew = false,
+                done => return done,
+            }
+        }
     }
 
     /// Asks a replica how far it has come, and the question itself, in one round trip.
@@ -125,7 +160,7 @@ impl PgConnection {
         if reached < offset {
             return Ok(Checked::Behind(reached));
         }
-        self.keep(sql, answer).map(Checked::Reached)
+        self.keep::<S>(sql, answer).map(Checked::Reached)
     }
 
     /// A statement that commits by itself, and a position that covers it, in one round trip.
@@ -168,7 +203,7 @@ impl PgConnection {
         let client = self.client();
         let asking = S::ask(client, statement, params);
         let (answer, position) = join(asking, locate.ask(client)).await;
-        Ok((self.keep(sql, answer)?, position))
+        Ok((self.keep::<S>(sql, answer)?, position))
     }
 
     /// Nothing is sent on a connection that is closed, and whoever asks may know that.
@@ -176,9 +211,9 @@ impl PgConnection {
         if self.client().is_closed() { Err(PgError::Unsent(None)) } else { Ok(()) }
     }
 
-    /// Forgets a statement that will not work again.
-    fn keep<T>(&self, sql: &str, answer: Result<T, Error>) -> Result<T, PgError> {
-        answer.map_err(|error| {
+    /// What is taken of the answer. Forgets a statement that will not work again.
+    fn keep<S: Shape>(&self, sql: &str, raw: Result<S::Raw, Error>) -> Result<S::Answer, PgError> {
+        S::take(raw).map_err(|error| {
             if is_stale(&error) {
                 self.client().statement_cache.remove(sql, &[]);
             }

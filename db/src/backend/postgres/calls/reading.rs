@@ -134,12 +134,7 @@ async fn once<S: Shape>(
     }
     let (raw, watch, _) = connection.parts();
     // Pinned here, it is not moved from hand to hand: these futures are large.
-    let asking = pin!(async {
-        match raw.ask::<S>(sql, params).await {
-            Err(error) if alone && error.is_stale() => Box::pin(raw.ask::<S>(sql, params)).await,
-            done => done,
-        }
-    });
+    let asking = pin!(raw.ask_renewed::<S>(sql, params, alone));
     watch.over(Effect::Read, asking).await
 }
 

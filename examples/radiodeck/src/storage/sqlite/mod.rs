@@ -21,7 +21,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use terrace_db::RwPool;
 use terrace_db::backend::sqlite::Sqlite;
 
-use self::pool::{interact, pool};
+use self::pool::{create, interact, pool};
 use self::rows::{STATION, TRACK, checked, json_list, page_of, station, track};
 use super::replicated::Replicated;
 use super::{Kept, Nodes, Order, StationQuery, Store, StoreError, Window};
@@ -54,7 +54,7 @@ impl SqliteStore {
         let writer = pool(path, 1, "PRAGMA foreign_keys = ON")?;
         let readers = pool(path, readers.max(1), "PRAGMA query_only = ON")?;
         // The writer first: it creates the file and turns on WAL before a reader opens it.
-        interact(&writer, "open", |_| Ok(())).await?;
+        create(&writer).await?;
         Ok(Self { files: Files::One { writer, readers } })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadpool_sqlite::{Config, Hook, HookError, InteractError, Manager, Pool, PoolError, Runtime};
 use rusqlite::Connection;
+use tokio::time::{Instant, sleep};
 
 use crate::storage::{StoreError, StoreErrorKind};
 
@@ -46,6 +47,27 @@ fn configure(connection: &Connection, role: &str) -> rusqlite::Result<()> {
          PRAGMA mmap_size = 268435456;
          {role};"
     ))
+}
+
+/// Makes the first connection, which creates the file and turns on WAL.
+///
+/// Of several processes that turn on WAL in a new file at once, SQLite refuses all but one, however
+/// long they would wait for a lock. Who was refused looks again, and finds it done.
+pub(super) async fn create(pool: &Pool) -> Result<(), StoreError> {
+    let deadline = Instant::now() + Duration::from_millis(LOCK_WAIT_MS.into());
+    loop {
+        match pool.get().await {
+            Ok(_) => return Ok(()),
+            Err(PoolError::PostCreateHook(HookError::Backend(error)))
+                if kind_of(&error) == StoreErrorKind::Busy && Instant::now() < deadline =>
+            {
+                sleep(Duration::from_millis(5)).await;
+            }
+            Err(error) => {
+                return Err(StoreError::new(StoreErrorKind::Unavailable, "open", error));
+            }
+        }
+    }
 }
 
 pub(super) async fn interact<T: Send + 'static>(
