@@ -21,7 +21,10 @@ const STEPS: usize = 4000;
 /// 2000 take a minute or two.
 const SEEDS: std::ops::Range<u64> = 0..40;
 /// Some safeguards matter seldom.
-const CONTROL_SEEDS: std::ops::Range<u64> = 0..1000;
+const CONTROL_SEEDS: u64 = 1000;
+/// Where it is first seen to matter that an old primary's word after the next promotion is no
+/// measure. The search for it begins there, and costs 20 s less; any other seed would do.
+const BEGAN_SEED: u64 = 157;
 const SESSIONS: usize = 3;
 const MAX_LAG_BYTES: u64 = 40;
 
@@ -406,7 +409,9 @@ fn without_any_one_safeguard_something_is() {
     ];
     let mut silent = Vec::new();
     for safeguard in safeguards {
-        let mut runs = CONTROL_SEEDS.flat_map(|seed| [(seed, false), (seed, true)]);
+        let first = if safeguard == Began { BEGAN_SEED } else { 0 };
+        let seeds = first..first + CONTROL_SEEDS;
+        let mut runs = seeds.flat_map(|seed| [(seed, false), (seed, true)]);
         let fault = rule::without(safeguard, || {
             runs.find_map(|(seed, disorder)| run(seed, disorder).err())
         });
