@@ -88,7 +88,7 @@ async fn live_a_cancelled_wait_for_synchronous_replicas_is_an_unknown_outcome() 
     let cancel = async || {
         until("somebody waits for the replica", async || {
             let sql = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
-                       WHERE wait_event = 'SyncRep'";
+                       WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'";
             !watcher.query(sql, &[]).await.unwrap().is_empty()
         })
         .await;

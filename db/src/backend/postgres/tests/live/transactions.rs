@@ -103,7 +103,9 @@ async fn live_a_cancelled_wait_for_synchronous_replicas_leaves_a_doubt() {
             };
             let cancelling = async {
                 until("somebody waits for the replica", async || {
-                    let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+                    // A vacuum may wait there too.
+                    let sql = "SELECT count(*) FROM pg_stat_activity \
+                               WHERE wait_event = 'SyncRep' AND backend_type = 'client backend'";
                     watcher.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) == 1
                 })
                 .await;
