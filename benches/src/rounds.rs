@@ -41,9 +41,15 @@ impl Series {
     /// The median of the ratios to `other`, round by round.
     #[must_use]
     pub fn ratio_to(&self, other: &Self) -> f64 {
-        let ratios: Vec<f64> =
-            self.values.iter().zip(&other.values).map(|(ours, theirs)| ours / theirs).collect();
-        median(&ratios)
+        self.ratios_to(other).median()
+    }
+
+    /// The ratios to `other`, round by round.
+    #[must_use]
+    pub fn ratios_to(&self, other: &Self) -> Self {
+        let both = self.values.iter().zip(&other.values);
+        let values = both.map(|(ours, theirs)| ours / theirs).collect();
+        Self { name: format!("{} / {}", self.name, other.name), values }
     }
 }
 

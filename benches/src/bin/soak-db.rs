@@ -165,6 +165,14 @@ async fn fail_over(loss: Loss, writers: u8) -> Result<Failover, Error> {
     } else {
         cluster.promote_most_advanced().await?
     };
+    if loss != Loss::Asynchronous {
+        // A quorum needs somebody to confirm; it is part of a failover, and of its time.
+        let old = old.name();
+        let others = cluster.replicas().into_iter().filter(|node| node.name() != old);
+        for node in others {
+            node.follow(promoted).await?;
+        }
+    }
     let changed = watch.await??;
     tokio::time::sleep(Duration::from_millis(700)).await;
     if loss == Loss::Freeze {
