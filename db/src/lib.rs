@@ -12,7 +12,11 @@ pub mod layer;
 mod memory;
 #[cfg_attr(
     not(all(feature = "postgres", feature = "sqlite")),
-    allow(dead_code, reason = "each backend uses another part of what the pool has for them")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "each backend uses another part of what the pool has for them"
+    )
 )]
 mod pool;
 mod position;

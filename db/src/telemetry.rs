@@ -14,7 +14,10 @@ use crate::position::Position;
 
 /// What a pool tells the outside.
 #[derive(Clone)]
-pub(crate) struct Telemetry(Arc<Inner>);
+pub(crate) struct Telemetry(
+    #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "it has the handles"))]
+    Arc<Inner>,
+);
 
 struct Inner {
     #[cfg_attr(not(feature = "metrics"), expect(dead_code, reason = "a label of metrics"))]
@@ -122,8 +125,8 @@ impl Telemetry {
         } else {
             tracing::info!(change = change.as_str(), "{change}");
         }
-        #[cfg(not(any(feature = "metrics", feature = "tracing")))]
-        let _ = change;
+        #[cfg(not(feature = "tracing"))]
+        let _ = (change.as_str(), change.is_alarming());
     }
 
     /// A new view is out.
