@@ -71,6 +71,12 @@ pub(crate) async fn compare(cli: &Cli) -> Result<(), Error> {
     must_check().then_some(()).ok_or("the pool knows already what it is to ask")?;
     let written = CausalContext::new();
     let writing = connect(&[alone.url()], PoolConfig::default()).await?;
+    // The same with commits that reach the disk, as servers have it where data matters.
+    let durable = Server::builder().fsync(true).start().await?;
+    durable.connect().await?.batch_execute(PREPARE).await?;
+    let raw_durable = raw_pool(&durable.url(), 4)?;
+    let lasted = CausalContext::new();
+    let lasting = connect(&[durable.url()], PoolConfig::default()).await?;
 
     let mut contenders = [
         Contender::new("read", "deadpool-postgres", async |turn| {
@@ -118,6 +124,27 @@ pub(crate) async fn compare(cli: &Cli) -> Result<(), Error> {
             try_join(client.execute(&statement, &[&turn]), client.query_one(&one, &[])).await?;
             Ok(())
         }),
+        Contender::new("fsync", "deadpool-postgres", async |turn| {
+            let client = raw_durable.get().await?;
+            let statement = client.prepare_cached(TOUCH).await?;
+            client.execute(&statement, &[&turn]).await?;
+            Ok(())
+        }),
+        Contender::new("fsync", "terrace-db", async |turn| {
+            lasting.write().execute(TOUCH, &[&turn]).await?;
+            Ok(())
+        }),
+        Contender::new("fsync", "terrace-db, with token", async |turn| {
+            lasting.write().context(&lasted).execute(TOUCH, &[&turn]).await?;
+            Ok(())
+        }),
+        Contender::new("fsync", "deadpool-postgres, and SELECT 1", async |turn| {
+            let client = raw_durable.get().await?;
+            let statement = client.prepare_cached(TOUCH).await?;
+            let one = client.prepare_cached("SELECT 1").await?;
+            try_join(client.execute(&statement, &[&turn]), client.query_one(&one, &[])).await?;
+            Ok(())
+        }),
     ];
     let series = measure(&mut contenders, cli).await?;
     must_check().then_some(()).ok_or("the pool has learned what it was to ask")?;
@@ -129,7 +156,8 @@ pub(crate) async fn compare(cli: &Cli) -> Result<(), Error> {
     .with("rival", "deadpool-postgres 0.14, RecyclingMethod::Fast, prepare_cached")
     .with(
         "server",
-        "PostgreSQL, fsync off, loopback; reads on a streaming replica, writes on a server without",
+        "PostgreSQL, loopback; reads on a streaming replica, writes on a server without; `read` and \
+         `write` with fsync off, `fsync` is a write with fsync on",
     );
     let mut table = Table::new(
         provenance.clone(),

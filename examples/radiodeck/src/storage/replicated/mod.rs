@@ -109,7 +109,7 @@ impl<B: Backend> Clone for Replicated<B> {
 }
 
 fn node(status: NodeStatus) -> Node {
-    let serves = matches!(status.state, NodeState::Primary | NodeState::Replica);
+    let silent = matches!(status.state, NodeState::Unknown | NodeState::Down | NodeState::Denied);
     let state = serde_json::to_value(status.state).unwrap_or_default();
     Node {
         name: status.name,
@@ -117,7 +117,7 @@ fn node(status: NodeStatus) -> Node {
         // Nobody is behind themselves.
         lag_ms: status.lag_ms.filter(|_| status.state != NodeState::Primary),
         position: status.position.map(|position| position.to_string()),
-        error: status.last_error.filter(|_| !serves),
+        error: status.last_error.filter(|_| silent),
     }
 }
 
