@@ -243,12 +243,13 @@ fn hex(bytes: &[u8]) -> String {
 #[test]
 fn the_format_is_what_it_was_in_every_release() {
     // Computed by Python's struct, hashlib and xxhash.
-    let plain = stored(&envelope(1, b"payload"), &wire(&7));
+    let plain = stored(&envelope(2, b"payload"), &wire(&7));
     assert_eq!(
         hex(&plain),
-        "c754524301000100000003b752745d2a0254c500000000000003e800000000000007d00000000000\
+        "c754524301000200000003b752745d2a0254c500000000000003e800000000000007d00000000000\
         000bb80000000000000fa00000000500000000000000070000000000000000000000000000000000\
-        000000000000007061796c6f61641adac4509d5749e5"
+        000000000000000101010101010101010101010101010100000000000000017061796c6f61643d29\
+        843c3a943ba3"
     );
     let negative = Envelope { kind: Kind::Negative, ..envelope(0, b"") };
     let hashed = stored(&negative, &wire("a\nb"));
