@@ -26,8 +26,8 @@
 //! The checksum finds damage, not intent: who may write to the store can write whatever they like.
 //! Times are therefore any numbers at all, and whoever computes with them saturates.
 //!
-//! **The format is fixed**: tests hold it to vectors. A change gets the next format number, and a
-//! release reads the format before its own for as long as it says so.
+//! **The format is fixed**: tests hold it to vectors. A change gets the next format number, and to a
+//! release that does not know it such an entry is a miss, while both run.
 
 mod codec;
 
