@@ -200,13 +200,12 @@ impl Versions {
         }
     }
 
-    /// Whether a reader that comes now may wait for the load that captured this. If not, it would
-    /// wait for a value that is too old for it.
+    /// Whether it is of use for a reader that comes now to wait for the load that captured this. If
+    /// not, the load's value is superseded already, and the reader would have to load again after
+    /// it. This saves the wait; what keeps the old value from the reader is that the load will not
+    /// be published.
     #[must_use]
     pub fn may_join(&self, captured: &Captured) -> bool {
-        if !rule::on(Rule::Join) {
-            return true;
-        }
         let floor = self.floor(captured.key);
         self.unmoved(captured, *floor).is_ok()
     }

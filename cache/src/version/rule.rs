@@ -16,8 +16,6 @@ pub(super) enum Rule {
     HeldCell,
     /// Check and insert are one step for an invalidation.
     OneStep,
-    /// A reader does not join a load that an invalidation has overtaken already.
-    Join,
     /// A value that was superseded goes only to readers from before anything moved.
     Share,
 }
