@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::moment::nanos;
 use super::{Freshness, Moment, Ttl};
 
 /// What an entry holds.
@@ -25,7 +26,7 @@ pub struct Load {
     pub ttl: Option<Ttl>,
 }
 
-/// How long an entry lives, computed once when it is stored. 48 bytes.
+/// How long an entry lives, computed once when it is stored. 40 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetime {
     /// From here on it is stale.
@@ -36,8 +37,9 @@ pub struct Lifetime {
     pub error_until: Moment,
     /// From here on it is not in this process any more, however long it lives elsewhere.
     pub l1_until: Moment,
-    /// How early a refresh may start, on the scale of XFetch: the time to load it, times beta.
-    pub early: Duration,
+    /// How early a refresh starts, on average, if somebody reads all the time: the time that the
+    /// load took, times beta, in nanoseconds.
+    pub early: u64,
 }
 
 /// How an entry may be served.
@@ -80,7 +82,7 @@ impl Freshness {
                 stale_until: fresh_until,
                 error_until: fresh_until,
                 l1_until,
-                early: Duration::ZERO,
+                early: 0,
             };
         }
         let stale_until = fresh_until.plus(self.stale_while_revalidate);
@@ -91,7 +93,7 @@ impl Freshness {
             error_until: fresh_until.plus(self.stale_if_error).max(stale_until),
             l1_until,
             early: Duration::try_from_secs_f64(took.as_secs_f64() * self.beta)
-                .unwrap_or(Duration::MAX),
+                .map_or(u64::MAX, nanos),
         }
     }
 
@@ -117,13 +119,7 @@ impl Freshness {
 impl Lifetime {
     /// Of what is not to be kept.
     fn over(now: Moment) -> Self {
-        Self {
-            fresh_until: now,
-            stale_until: now,
-            error_until: now,
-            l1_until: now,
-            early: Duration::ZERO,
-        }
+        Self { fresh_until: now, stale_until: now, error_until: now, l1_until: now, early: 0 }
     }
 
     /// How the entry may be served now. `draw` is any number, by chance, a new one for each reader:
@@ -160,21 +156,38 @@ impl Lifetime {
     #[inline]
     fn is_early(&self, now: Moment, draw: u64) -> bool {
         // No draw reaches further than -ln(2^-53) = 36.7 times. Most hits need no logarithm.
-        const FURTHEST: u32 = 37;
-        let left = self.fresh_until.since(now);
-        if self.early.is_zero() || left > self.early.saturating_mul(FURTHEST) {
+        const FURTHEST: u64 = 37;
+        let left = self.fresh_until.nanos_since(now);
+        if left > self.early.saturating_mul(FURTHEST) || self.early == 0 {
             return false;
         }
-        left.as_secs_f64() <= self.early.as_secs_f64() * -chance(draw).ln()
+        left as f64 <= self.early as f64 * -chance(draw).ln()
     }
 
-    /// The entry as a shared store gives it: times are what is left of them.
-    ///
-    /// `None` never ends.
+    /// What is left of `fresh_until`, `stale_until` and `error_until`, for the bytes of a shared
+    /// store. `None` never ends.
     #[must_use]
     pub fn left(&self, now: Moment) -> [Option<Duration>; 3] {
         [self.fresh_until, self.stale_until, self.error_until]
             .map(|until| (until != Moment::NEVER).then(|| until.since(now)))
+    }
+
+    /// The lifetime of which this much is left, in the same order. Whoever keeps it in memory bounds
+    /// it by [`Freshness::filled`].
+    ///
+    /// What contradicts itself lives shorter: nothing is fresh for longer than it is kept.
+    #[must_use]
+    pub fn of_left(left: [Option<Duration>; 3], early: u64, now: Moment) -> Self {
+        let [fresh, stale, error] =
+            left.map(|left| left.map_or(Moment::NEVER, |left| now.plus(left)));
+        let stale = stale.min(error);
+        Self {
+            fresh_until: fresh.min(stale),
+            stale_until: stale,
+            error_until: error,
+            l1_until: Moment::NEVER,
+            early,
+        }
     }
 }
 
@@ -185,4 +198,4 @@ fn chance(draw: u64) -> f64 {
     ((draw >> 11) + 1) as f64 / STEPS
 }
 
-const _: () = assert!(size_of::<Moment>() == 8 && size_of::<Lifetime>() <= 48);
+const _: () = assert!(size_of::<Moment>() == 8 && size_of::<Lifetime>() == 40);

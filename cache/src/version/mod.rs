@@ -8,8 +8,8 @@
 //!   value, and every other one finds that something has moved.
 //! - **Keys.** 1024 floors are shared by all keys. A floor's lock makes "check and insert" one step
 //!   and "bump and remove" another, so a removed value does not come back. Versions of single keys
-//!   would have to be remembered for ever; a shared floor costs a load in flight now and then, which
-//!   is loaded again.
+//!   would have to be remembered for ever; a shared floor costs a load in flight now and then, whose
+//!   value is not kept: with 1000 invalidations a second and loads of 50 ms, one load of twenty.
 //! - **Tags.** An entry holds the cell of each of its tags, and a hit compares versions without a
 //!   lock. Which tags a load's value will carry is known only afterwards, so a load captures the
 //!   number of the last bump of all, and loses to a later one of a tag that shares a floor with one
@@ -44,7 +44,7 @@ const FLOORS: usize = 1024;
 /// The versions of everything in one cache of one process.
 ///
 /// Keys and tags come as hashes. One cache uses one hash function for its keys and one for its tags,
-/// for as long as it lives. About 60 KiB, whatever the number of keys, and one cell for each tag that
+/// for as long as it lives. About 27 KiB, whatever the number of keys, and one cell for each tag that
 /// an entry carries.
 #[derive(Debug)]
 pub struct Versions {
@@ -155,7 +155,9 @@ impl Versions {
     ) -> R {
         let mut floor = self.floor(captured.key);
         let stamp = self.stamp(captured, *floor, tags);
-        *floor = floor.wrapping_add(1);
+        if rule::on(Rule::PutMoves) {
+            *floor = floor.wrapping_add(1);
+        }
         let result = change(stamp);
         drop(floor);
         result

@@ -14,6 +14,8 @@ pub(super) enum Rule {
     TagFloor,
     /// A cell that an entry holds is not forgotten.
     HeldCell,
+    /// Loads and other puts lose to a put.
+    PutMoves,
     /// Check and insert are one step for an invalidation.
     OneStep,
     /// A value that was superseded goes only to readers from before anything moved.

@@ -99,6 +99,22 @@ proptest! {
     }
 
     #[test]
+    fn a_lifetime_comes_back_from_what_is_left_of_it(
+        freshness in settings(), took in 0_u64..1000, draw: u64, passed in 0_u64..1000,
+        left in prop::array::uniform3(prop::option::of(0_u64..1000)),
+    ) {
+        let lifetime = freshness.l1_max_age(None).lifetime(&load(1000, took), draw);
+        let now = at(1000 + passed);
+        prop_assume!(now < lifetime.fresh_until);
+        let again = Lifetime::of_left(lifetime.left(now), lifetime.early, now);
+        prop_assert_eq!(again, lifetime);
+        // Whatever the bytes say, in order.
+        let foreign = Lifetime::of_left(left.map(|left| left.map(ms)), 0, now);
+        prop_assert!(foreign.fresh_until <= foreign.stale_until);
+        prop_assert!(foreign.stale_until <= foreign.error_until);
+    }
+
+    #[test]
     fn no_time_however_long_overflows(
         ended: u64, took: u64, now: u64, ttl: Duration, stale: Duration, draw: u64,
     ) {

@@ -13,6 +13,7 @@ const SEEDS: u64 = 300;
 const CONTROL_SEEDS: u64 = 300;
 const STEPS: usize = 400;
 const KEYS: u64 = 4;
+const SLOTS: usize = 4;
 
 /// Which value of a key: the number of writes before it.
 type Value = u64;
@@ -43,14 +44,22 @@ struct Flight {
     readers: Vec<Reader>,
 }
 
+#[derive(Clone, Copy)]
+struct Put {
+    key: u64,
+    captured: Captured,
+    written: Option<Value>,
+}
+
 struct World {
     rng: Rng,
     capture_at: CaptureAt,
     step: usize,
     versions: Versions,
-    source: [Value; KEYS as usize],
+    source: [Value; SLOTS],
     l1: BTreeMap<u64, (Value, Stamp)>,
     flights: Vec<Flight>,
+    puts: Vec<Put>,
     /// Since which step a value of a key must not be served to readers that come.
     forbidden: BTreeMap<(u64, Value), usize>,
     served: usize,
@@ -64,9 +73,10 @@ impl World {
             capture_at,
             step: 0,
             versions: Versions::new(),
-            source: [0; KEYS as usize],
+            source: [0; SLOTS],
             l1: BTreeMap::new(),
             flights: Vec::new(),
+            puts: Vec::new(),
             forbidden: BTreeMap::new(),
             served: 0,
             superseded: 0,
@@ -144,30 +154,39 @@ impl World {
         Ok(())
     }
 
-    /// As a writer does that knows its value: capture, write, put.
-    fn put(&mut self, key: u64) {
-        let captured = self.versions.capture(key);
-        self.source[usize::try_from(key).unwrap()] += 1;
-        let value = self.source(key);
-        // Sometimes another writer is in between.
-        if self.rng.u8(..4) == 0 {
-            self.source[usize::try_from(key).unwrap()] += 1;
-            self.versions.invalidate(key, || self.l1.remove(&key));
+    /// As a writer does that knows its value: capture, write, put. Others come in between.
+    fn put_goes_on(&mut self, key: u64) {
+        if self.puts.is_empty() || self.rng.u8(..4) == 0 {
+            let captured = self.versions.capture(key);
+            self.puts.push(Put { key, captured, written: None });
+            return;
         }
+        let chosen = self.rng.usize(..self.puts.len());
+        let Put { key, captured, written } = self.puts[chosen];
+        let Some(value) = written else {
+            self.write(key);
+            self.puts[chosen].written = Some(self.source(key));
+            return;
+        };
+        self.puts.swap_remove(chosen);
         let l1 = &mut self.l1;
         self.versions.put(&captured, &tags(key, value), |stamp| match stamp {
             Ok(stamp) => l1.insert(key, (value, stamp)),
             Err(_) => l1.remove(&key),
         });
-        self.acknowledge(|at, _| at == key);
+        self.acknowledge(|at, older| at == key && older < value);
+    }
+
+    fn write(&mut self, key: u64) {
+        self.source[usize::try_from(key).unwrap()] += 1;
     }
 
     fn act(&mut self) -> Result<(), String> {
         let key = self.rng.u64(..KEYS);
-        match self.rng.u8(..32) {
+        match self.rng.u8(..36) {
             0..=9 => return self.reader_comes(key),
             10..=21 => return self.flight_goes_on(),
-            22..=24 => self.source[usize::try_from(key).unwrap()] += 1,
+            22..=24 => self.write(key),
             25 | 26 => {
                 self.versions.invalidate(key, || self.l1.remove(&key));
                 self.acknowledge(|at, _| at == key);
@@ -181,7 +200,7 @@ impl World {
                 self.versions.clear();
                 self.acknowledge(|_, _| true);
             }
-            30 => self.put(key),
+            30..=34 => self.put_goes_on(key),
             _ => {
                 self.l1.remove(&key);
                 self.versions.forget_unused_tags();

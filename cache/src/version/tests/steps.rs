@@ -94,7 +94,7 @@ fn of_two_puts_at_once_the_second_removes() {
     let (first, second) = (versions.capture(KEY), versions.capture(KEY));
     let load = versions.capture(KEY);
     assert!(versions.put(&first, &[], |stamp| stamp.is_ok()));
-    assert_eq!(versions.put(&second, &[], |stamp| stamp.err()), Some(Superseded::Key));
+    assert_eq!(versions.put(&second, &[], Result::err), Some(Superseded::Key));
     assert_eq!(versions.publish(&load, &[], drop), Err(Superseded::Key));
 }
 

@@ -10,6 +10,7 @@ use crate::version::rule::{Rule, without};
 use crate::version::{Stamp, Versions};
 
 const KEYS: u64 = 4;
+const SLOTS: usize = 4;
 const LOADERS: u64 = 3;
 const WRITERS: u64 = 2;
 const STEPS: usize = 3000;
@@ -18,9 +19,9 @@ const STEPS: usize = 3000;
 struct World {
     versions: Versions,
     l1: Mutex<BTreeMap<u64, (u64, Arc<Stamp>)>>,
-    source: [AtomicU64; KEYS as usize],
+    source: [AtomicU64; SLOTS],
     /// The oldest value that may still be served, raised once an invalidation is acknowledged.
-    floor: [AtomicU64; KEYS as usize],
+    floor: [AtomicU64; SLOTS],
     hits: AtomicUsize,
     failed: AtomicBool,
 }
