@@ -235,3 +235,20 @@ fn a_moment_is_an_instant_counted_from_the_origin() {
     assert_eq!(Moment::NEVER.instant(origin), None);
     assert_eq!(Moment::after(Duration::MAX), Moment::NEVER);
 }
+
+#[test]
+fn control_without_l1_max_age_another_process_value_is_served_as_long_as_it_says() {
+    let shared = plain(1).ttl(Ttl::ForEver).lifetime(&load(1000, 700), 0);
+    let bounded = plain(1).l1_max_age(ms(10)).filled(shared, at(2000));
+    let unbounded = plain(1).filled(shared, at(2000));
+    assert_eq!(bounded.judge(at(2010), 0), Verdict::Gone);
+    assert_eq!(unbounded.judge(at(2010), 0), Verdict::Fresh);
+}
+
+#[test]
+fn control_a_value_with_the_same_settings_as_an_absence_is_served_stale() {
+    let freshness = plain(20).negative_ttl(ms(20)).stale_if_error(ms(20));
+    let judged = |kept| freshness.lifetime(&Load { kept, ..load(0, 0) }, 0).judge(at(20), 0);
+    assert_eq!(judged(Kept::Value), Verdict::StaleOnlyOnError);
+    assert_eq!(judged(Kept::Absence), Verdict::Gone);
+}

@@ -148,7 +148,7 @@ fn poor_hashes_are_spread_over_the_floors() {
 
 /// An invalidation that comes between the check and the insert. Returns whether the old value is
 /// there afterwards.
-fn invalidated_while_inserting() -> bool {
+fn invalidated_while_inserting(patience: Duration) -> bool {
     let versions = Versions::new();
     let stored = Mutex::new(None);
     let captured = versions.capture(KEY);
@@ -165,7 +165,7 @@ fn invalidated_while_inserting() -> bool {
         let published = versions.publish(&captured, &[], |stamp| {
             started.send(()).unwrap();
             // With the lock held it cannot end. Without, it does within this time.
-            let overtaken = end.recv_timeout(Duration::from_millis(100)).is_ok();
+            let overtaken = end.recv_timeout(patience).is_ok();
             *stored.lock().unwrap() = Some(stamp);
             overtaken
         });
@@ -176,12 +176,13 @@ fn invalidated_while_inserting() -> bool {
 
 #[test]
 fn an_invalidation_waits_for_an_insert_and_removes_it() {
-    assert!(!invalidated_while_inserting());
+    assert!(!invalidated_while_inserting(Duration::from_millis(100)));
 }
 
 #[test]
 fn control_without_one_step_the_old_value_comes_back() {
-    assert!(without(Rule::OneStep, invalidated_while_inserting));
+    // It ends at once, unless the machine is busy.
+    assert!(without(Rule::OneStep, || invalidated_while_inserting(Duration::from_secs(10))));
 }
 
 #[test]
