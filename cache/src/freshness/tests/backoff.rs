@@ -52,6 +52,16 @@ fn meanwhile_the_stale_value_is_served_as_long_as_it_may_be_and_then_the_error()
 }
 
 #[test]
+fn meanwhile_nothing_is_served_that_this_process_has_kept_for_too_long() {
+    let freshness = freshness().l1_max_age(ms(500));
+    let stale = freshness.lifetime(&load(0, 0), 0);
+    let mut backoff = Backoff::default();
+    backoff.failed(&freshness, at(450));
+    assert_eq!(backoff.meanwhile(at(499), Some(&stale)), Meanwhile::Stale);
+    assert_eq!(backoff.meanwhile(at(500), Some(&stale)), Meanwhile::Error);
+}
+
+#[test]
 fn it_may_be_forgotten_once_it_says_nothing_any_more() {
     let mut backoff = Backoff::default();
     backoff.failed(&freshness(), at(0));
