@@ -3,4 +3,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod envelope;
+pub mod freshness;
 pub mod key;
+pub mod version;
