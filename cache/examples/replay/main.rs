@@ -17,11 +17,15 @@
 //! | `sized` | lines of time, id, size in bytes; the capacity is in bytes too |
 //!
 //! `opt` is no engine but the bound: Belady's choice, which knows the future and may refuse an entry.
+//! `moka-alone` is moka with its default settings and nothing around it, to compare with `tiny-lfu`,
+//! which keeps to its capacity after each insert. It also looks at the clock, so its hits can differ by
+//! a few from run to run, and `all` leaves it out.
 //! A bad flag or a garbled trace is one line on stderr and exit code 2.
 
 mod opt;
 mod trace;
 
+use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -30,9 +34,6 @@ use clap::error::ErrorKind;
 use terrace_cache::engine::{Capacity, Policy, build};
 
 use trace::{Format, Trace};
-
-/// Where hashing starts, so that shards are the same each time.
-const SEED: u64 = 0;
 
 /// Replays a trace of requests against an engine of the cache.
 #[derive(Debug, Parser)]
@@ -49,6 +50,9 @@ struct Args {
     /// Entries; bytes where the trace has sizes.
     #[arg(long, value_name = "N")]
     capacity: usize,
+    /// Where hashing starts: how much of the figures is the luck of the shards.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
 }
 
 /// What is to be replayed.
@@ -56,6 +60,7 @@ struct Args {
 enum Policies {
     All,
     Opt,
+    MokaAlone,
     One(Policy),
 }
 
@@ -66,9 +71,11 @@ impl std::str::FromStr for Policies {
         match name {
             "all" => Ok(Self::All),
             "opt" => Ok(Self::Opt),
-            _ => {
-                name.parse().map(Self::One).map_err(|error| format!("{error}; and opt, all (here)"))
-            }
+            "moka-alone" => Ok(Self::MokaAlone),
+            _ => name
+                .parse()
+                .map(Self::One)
+                .map_err(|error| format!("{error}; and here opt, moka-alone, all")),
         }
     }
 }
@@ -121,14 +128,15 @@ fn run(args: &Args, mut print: impl FnMut(&str)) -> Result<(), String> {
     };
     match args.policy {
         Policies::Opt => line("opt", optimum(&trace, args.capacity)?),
-        Policies::One(policy) => line(policy.name(), replay(&trace, policy, args.capacity)?),
+        Policies::MokaAlone => line("moka-alone", moka_alone(&trace, args.capacity)),
+        Policies::One(policy) => line(policy.name(), replay(&trace, policy, args)?),
         Policies::All => {
             // Without it where there is none.
             if let Ok(hits) = optimum(&trace, args.capacity) {
                 line("opt", hits);
             }
             for &policy in Policy::all() {
-                line(policy.name(), replay(&trace, policy, args.capacity)?);
+                line(policy.name(), replay(&trace, policy, args)?);
             }
         }
     }
@@ -148,12 +156,12 @@ fn optimum(trace: &Trace, capacity: usize) -> Result<usize, String> {
     Ok(opt::hits(&trace.keys, capacity))
 }
 
-fn replay(trace: &Trace, policy: Policy, capacity: usize) -> Result<usize, String> {
+fn replay(trace: &Trace, policy: Policy, args: &Args) -> Result<usize, String> {
     let room = match &trace.sizes {
-        None => Capacity::entries(capacity),
-        Some(_) => Capacity::weight(capacity),
+        None => Capacity::entries(args.capacity),
+        Some(_) => Capacity::weight(args.capacity),
     };
-    let engine = build::<u64, ()>(policy, room, SEED).map_err(|error| error.to_string())?;
+    let engine = build::<u64, ()>(policy, room, args.seed).map_err(|error| error.to_string())?;
     let mut hits = 0;
     for (index, key) in trace.keys.iter().enumerate() {
         if engine.get(key).is_some() {
@@ -165,6 +173,23 @@ fn replay(trace: &Trace, policy: Policy, capacity: usize) -> Result<usize, Strin
         }
     }
     Ok(hits)
+}
+
+fn moka_alone(trace: &Trace, capacity: usize) -> usize {
+    let cache = moka::sync::Cache::builder()
+        .max_capacity(capacity as u64)
+        .weigher(|_: &u64, &weight: &u32| weight)
+        .build_with_hasher(BuildHasherDefault::<DefaultHasher>::default());
+    let mut hits = 0;
+    for (index, key) in trace.keys.iter().enumerate() {
+        if cache.get(key).is_some() {
+            hits += 1;
+        } else {
+            let weight = trace.sizes.as_ref().map_or(1, |sizes| sizes[index]);
+            cache.insert(*key, u32::try_from(weight).unwrap_or(u32::MAX));
+        }
+    }
+    hits
 }
 
 #[cfg(test)]
@@ -213,7 +238,7 @@ mod tests {
             ("plain", "lur", "2", "unknown policy \"lur\""),
             ("plian", "lru", "2", "unknown format \"plian\""),
             ("plain", "lru", "0", "must be at least 1"),
-            ("plain", "lru", "-1", "capacity"),
+            ("plain", "lru", "-1", "-1"),
             ("plain", "lru", "two", "two"),
             ("lirs", "lru", "2", "line 1"),
         ] {

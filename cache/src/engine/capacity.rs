@@ -1,8 +1,9 @@
 /// How many parts an engine is cut into, unless it is for few entries.
 ///
 /// Fixed, and not a function of the number of cores, so that hits are the same on every machine. Eight
-/// keep a lock free enough for the few cores that one process usually serves on, and cost a tenth of a
-/// point of the hit ratio at most on the traces.
+/// keep a lock free enough for the few cores that one process usually serves on. They cost LRU up to
+/// half a point of the hit ratio (`lru` beside `moka-lru`, which has one, in
+/// `benches/results/cache-traces.md`).
 pub const SHARDS: usize = 8;
 
 /// With fewer entries in a shard, the luck of the hash decides what is forgotten.
