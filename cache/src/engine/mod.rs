@@ -5,9 +5,9 @@
 //!
 //! | policy | library | take it when |
 //! |---|---|---|
-//! | `s3-fifo` (default) | foyer-memory | almost always: most hits on the traffic of web sites and databases |
+//! | `s3-fifo` (default) | foyer-memory | almost always: never far from the best on the traffic of web sites and databases |
 //! | `lru` | foyer-memory | recent is what matters, or the figures of another LRU must be matched |
-//! | `lfu` | foyer-memory | popularity hardly changes (it is W-TinyLFU: a small window for new keys) |
+//! | `lfu` | foyer-memory | popularity hardly changes (it is W-TinyLFU, with a window for new keys) |
 //! | `fifo` | foyer-memory | to compare with; every other one keeps more |
 //! | `sieve` | foyer-memory | popularity is skewed and nothing scans |
 //! | `tiny-lfu`, `moka-lru` | moka | moka is there anyway, or loops larger than the cache are common |

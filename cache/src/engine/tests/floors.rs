@@ -24,7 +24,7 @@ fn zipf(rng: &mut fastrand::Rng, keys: u64, requests: usize) -> Vec<u64> {
 /// Popular keys, and now and then a walk over keys that nobody asks for again.
 fn zipf_and_scans() -> Vec<u64> {
     let mut rng = fastrand::Rng::with_seed(11);
-    let popular = zipf(&mut rng, 5000, 20_000);
+    let popular = zipf(&mut rng, 5000, 8000);
     let mut scanned = 1_000_000..;
     popular
         .chunks(1000)
@@ -43,20 +43,20 @@ fn holds(name: &str, capacity: usize, keys: &[u64], floors: [(Policy, f64); 8]) 
 
 #[test]
 fn popular_keys_stay() {
-    let keys = zipf(&mut fastrand::Rng::with_seed(3), 5000, 20_000);
+    let keys = zipf(&mut fastrand::Rng::with_seed(3), 5000, 8000);
     holds(
         "zipf",
         500,
         &keys,
         [
-            (Policy::Lru, 0.74),
-            (Policy::Lfu, 0.81),
-            (Policy::Fifo, 0.68),
-            (Policy::S3Fifo, 0.79),
-            (Policy::Sieve, 0.80),
-            (Policy::TinyLfu, 0.78),
-            (Policy::MokaLru, 0.75),
-            (Policy::Quick, 0.80),
+            (Policy::Lru, 0.72),
+            (Policy::Lfu, 0.77),
+            (Policy::Fifo, 0.66),
+            (Policy::S3Fifo, 0.76),
+            (Policy::Sieve, 0.77),
+            (Policy::TinyLfu, 0.75),
+            (Policy::MokaLru, 0.73),
+            (Policy::Quick, 0.77),
         ],
     );
 }
@@ -69,20 +69,20 @@ fn a_scan_does_not_drive_out_popular_keys() {
         &zipf_and_scans(),
         [
             (Policy::Lru, 0.34),
-            (Policy::Lfu, 0.53),
-            (Policy::Fifo, 0.33),
-            (Policy::S3Fifo, 0.52),
-            (Policy::Sieve, 0.52),
+            (Policy::Lfu, 0.50),
+            (Policy::Fifo, 0.34),
+            (Policy::S3Fifo, 0.49),
+            (Policy::Sieve, 0.49),
             (Policy::TinyLfu, 0.45),
             (Policy::MokaLru, 0.34),
-            (Policy::Quick, 0.53),
+            (Policy::Quick, 0.50),
         ],
     );
 }
 
 #[test]
 fn of_a_loop_that_does_not_fit_some_keep_a_part() {
-    let keys: Vec<u64> = (0..20).flat_map(|_| 0..1000).collect();
+    let keys: Vec<u64> = (0..10).flat_map(|_| 0..1000).collect();
     holds(
         "loop",
         500,
@@ -91,11 +91,11 @@ fn of_a_loop_that_does_not_fit_some_keep_a_part() {
             (Policy::Lru, 0.0),
             (Policy::Lfu, 0.0),
             (Policy::Fifo, 0.0),
-            (Policy::S3Fifo, 0.11),
+            (Policy::S3Fifo, 0.10),
             (Policy::Sieve, 0.0),
-            (Policy::TinyLfu, 0.45),
+            (Policy::TinyLfu, 0.41),
             (Policy::MokaLru, 0.0),
-            (Policy::Quick, 0.44),
+            (Policy::Quick, 0.42),
         ],
     );
 }
@@ -105,7 +105,7 @@ fn of_a_loop_that_does_not_fit_some_keep_a_part() {
 fn the_default_beats_lru_among_scans_and_in_loops() {
     let gain = |keys: &[u64]| ratio(Policy::default(), 500, keys) - ratio(Policy::Lru, 500, keys);
     let scans = gain(&zipf_and_scans());
-    assert!(scans > 0.15, "{scans}");
+    assert!(scans > 0.12, "{scans}");
     // The control: without room for more than the loop there is nothing to gain.
     let fits: Vec<u64> = (0..20).flat_map(|_| 0..300).collect();
     assert!(gain(&fits).abs() < 1e-9, "{}", gain(&fits));
