@@ -7,6 +7,7 @@
 pub const SHARDS: usize = 8;
 
 /// With fewer entries in a shard, the luck of the hash decides what is forgotten.
+#[cfg(any(feature = "foyer", feature = "quick-cache"))]
 const ENTRIES_PER_SHARD: usize = 32;
 
 /// What an entry is taken to weigh where weights are bytes: a small row of a table, encoded.
