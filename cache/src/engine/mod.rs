@@ -83,7 +83,9 @@ pub struct Usage {
     pub entries: usize,
     /// Sum of their weights.
     pub weight: usize,
-    /// What `weight` never exceeds once concurrent inserts have returned.
+    /// What `weight` does not exceed once concurrent inserts have returned. One exception: `lru` cannot
+    /// forget what a reader is copying at that moment, so a shard of very few entries can stay above
+    /// until its next insert.
     pub capacity: usize,
 }
 
