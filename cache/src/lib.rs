@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod engine;
 pub mod envelope;
 pub mod freshness;
 pub mod key;

@@ -51,6 +51,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) is_test: bool,
     pub(crate) is_bench: bool,
+    /// An example whose manifest says that it has tests.
+    pub(crate) is_tested_example: bool,
 }
 
 impl Workspace {
@@ -153,10 +155,12 @@ fn dependency(value: &Value) -> Dependency {
 }
 
 fn target(value: &Value) -> Target {
+    let is = |wanted: &str| list(&value["kind"]).iter().any(|kind| kind == wanted);
     Target {
         name: value["name"].as_str().unwrap_or_default().to_owned(),
-        is_test: list(&value["kind"]).iter().any(|kind| kind == "test"),
-        is_bench: list(&value["kind"]).iter().any(|kind| kind == "bench"),
+        is_test: is("test"),
+        is_bench: is("bench"),
+        is_tested_example: is("example") && value["test"] == true,
     }
 }
 

@@ -137,15 +137,26 @@ fn clippy(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
 /// twice.
 const EVERYTHING: [&str; 2] = ["--workspace", "--all-features"];
 
-fn build(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    let tests = ["test", "--no-run", "--lib", "--bins", "--tests"];
+fn build(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
+    let mut tests = vec!["test", "--no-run", "--lib", "--bins", "--tests"];
+    tests.extend(tested_examples(workspace));
     running.cargo(&[&tests[..], &EVERYTHING].concat())?;
     // As programs that tests can start; `cargo test --examples` would make test programs of them.
     running.cargo(&[&["build", "--examples"][..], &EVERYTHING].concat())
 }
 
-fn unit(_: &Workspace, running: &mut Running) -> Result<(), Stop> {
-    running.tests(&[&EVERYTHING[..], &["--no-fail-fast", "--lib", "--bins"]].concat())
+fn unit(workspace: &Workspace, running: &mut Running) -> Result<(), Stop> {
+    let mut arguments = [&EVERYTHING[..], &["--no-fail-fast", "--lib", "--bins"]].concat();
+    arguments.extend(tested_examples(workspace));
+    running.tests(&arguments)
+}
+
+/// Those examples that have tests inside; naming all of them would build each a second time.
+fn tested_examples(workspace: &Workspace) -> impl Iterator<Item = &str> {
+    let targets = workspace.packages.iter().flat_map(|package| &package.targets);
+    targets
+        .filter(|target| target.is_tested_example)
+        .flat_map(|target| ["--example", target.name.as_str()])
 }
 
 fn class(workspace: &Workspace, running: &mut Running, class: Class) -> Result<(), Stop> {

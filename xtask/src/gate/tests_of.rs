@@ -61,7 +61,12 @@ mod tests {
             folder: folder.to_owned(),
             targets: tests
                 .iter()
-                .map(|name| Target { name: (*name).to_owned(), is_test: true, is_bench: false })
+                .map(|name| Target {
+                    name: (*name).to_owned(),
+                    is_test: true,
+                    is_bench: false,
+                    is_tested_example: false,
+                })
                 .collect(),
             ..Package::default()
         }
