@@ -39,6 +39,11 @@ struct Clock {
 pub(crate) struct Coarse(u64);
 
 impl Coarse {
+    /// How long ago that was.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
     /// So much later.
     pub(crate) fn plus(self, time: Duration) -> Self {
         Self(self.0.saturating_add(micros(time)))

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::acquire::Trouble;
 use super::lease::{Lease, Reader};
 use super::node::Member;
+use super::patience::Coarse;
 use super::reading::ReadConnection;
 use super::shared::{Shared, Snapshot};
 use crate::backend::{Access, Backend, Role};
@@ -36,7 +37,7 @@ pub struct Read<'a, B: Backend> {
 /// How far the search for a node has come.
 #[derive(Clone, Copy, Debug, Default)]
 struct Progress {
-    deadline: Option<Instant>,
+    began: Option<Coarse>,
     tried: u64,
     /// Only the primary will do now: no replica has caught up in time.
     only_primary: bool,
@@ -104,6 +105,7 @@ impl<'a, B: Backend> Read<'a, B> {
     /// Called again after [`forgive`](Self::forgive) or [`too_slow`](Self::too_slow), it finds
     /// another node.
     pub(crate) async fn pick(&mut self) -> Result<ReadConnection<B>, Error> {
+        self.progress.began.get_or_insert_with(|| self.shared.ticks.now());
         let mut last = None;
         loop {
             let (member, choice) = match self.choose() {
@@ -168,10 +170,11 @@ impl<'a, B: Backend> Read<'a, B> {
         self.shared.config.catch_up
     }
 
-    /// Until when it waits for whatever it has to wait for.
-    fn waits_until(&mut self) -> Instant {
-        let checkout = self.shared.config.checkout;
-        *self.progress.deadline.get_or_insert_with(|| Instant::now() + checkout)
+    /// Until when it waits for whatever it has to wait for, and looks for another node.
+    fn waits_until(&self) -> Instant {
+        let now = self.shared.ticks.now();
+        let waited = self.progress.began.map_or(Duration::ZERO, |began| now.since(began));
+        Instant::now() + self.shared.config.checkout.saturating_sub(waited)
     }
 
     fn choose(&self) -> Result<(Arc<Member<B>>, Choice), Error> {

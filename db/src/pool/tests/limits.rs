@@ -58,6 +58,19 @@ async fn an_answer_that_does_not_come_is_given_up_and_its_connection_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_that_failed_late_is_not_begun_again_elsewhere() {
+    let world = World::new(3);
+    let pool = pool_with(&world, PoolConfig::default().checkout(ms(500))).await;
+    for (took, again) in [(0, true), (400, true), (600, false)] {
+        let mut read = pool.read();
+        let connection = read.pick().await.unwrap();
+        tokio::time::sleep(ms(took)).await;
+        let failed = crate::Error::before(ErrorKind::Disconnected);
+        assert_eq!(read.forgive(&connection, failed).is_ok(), again, "after {took} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_exchange_that_is_dropped_midway_costs_its_connection_and_nothing_else() {
     let world = World::new(1);
     let pool = pool(&world).await;
