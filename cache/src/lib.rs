@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod bus;
 pub mod engine;
 pub mod envelope;
 pub mod freshness;
 pub mod key;
+pub mod store;
 pub mod version;
