@@ -40,9 +40,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// times of what is found have been looked at.
     async fn fetch(&self, keys: &[WireKey]) -> Vec<Result<Fetched, StoreError>>;
 
-    /// Asks for the right to fill keys that were missed, one result for each, in one round trip a
-    /// node.
-    async fn lease(&self, keys: &[WireKey]) -> Vec<Result<Leased, StoreError>>;
+    /// Asks for the right to fill keys, one result for each, in one round trip a node.
+    async fn lease(&self, wants: &[Want]) -> Vec<Result<Leased, StoreError>>;
 
     /// The right to fill a key after a write that is about to happen.
     ///
@@ -95,6 +94,18 @@ pub struct Fetched {
     pub value: Option<Bytes>,
     /// What the store's clock said, in milliseconds since 1970.
     pub now: u64,
+}
+
+/// A key to fill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// The key.
+    pub key: WireKey,
+    /// What is there and will not do: it is stale, cannot be read, or carries a tag that was bumped.
+    /// It stays while the caller loads, so that others have something to fall back on. A value that
+    /// does not end with the same eight bytes, which are an envelope's checksum, is another one, and
+    /// [`Leased::Found`].
+    pub seen: Option<Bytes>,
 }
 
 /// Who fills a key.
