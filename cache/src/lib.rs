@@ -2,10 +2,25 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod cache;
+mod error;
+mod flight;
+mod load;
+mod place;
+mod telemetry;
+
 pub mod bus;
+pub mod codec;
 pub mod engine;
 pub mod envelope;
 pub mod freshness;
 pub mod key;
 pub mod store;
+pub mod tag;
 pub mod version;
+
+pub use cache::{Builder, Cache, Cached, Found, Status, Why};
+pub use error::{BoxError, BuildError, InvalidateError, LoadError, PutError};
+pub use load::{BatchCx, LoadCx};
+pub use tag::Invalidations;
+pub use telemetry::Stats;

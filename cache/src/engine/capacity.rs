@@ -43,8 +43,7 @@ impl Capacity {
     }
 
     /// At least one, since every engine has room for something.
-    #[cfg(feature = "quick-cache")]
-    pub(super) fn expected(self) -> usize {
+    pub(crate) fn expected(self) -> usize {
         self.expected.clamp(1, self.weight.max(1))
     }
 

@@ -25,7 +25,7 @@ pub struct Freshness {
     pub(super) beta: f64,
     pub(super) stale_if_error: Duration,
     pub(super) soft_timeout: Option<Duration>,
-    pub(super) hard_timeout: Duration,
+    pub(crate) hard_timeout: Duration,
     pub(super) negative_ttl: Option<Duration>,
     pub(super) first_backoff: Duration,
     pub(super) longest_backoff: Duration,
@@ -162,6 +162,10 @@ impl Freshness {
     #[must_use]
     pub fn l1_max_age(self, age: impl Into<Option<Duration>>) -> Self {
         Self { l1_max_age: age.into(), ..self }
+    }
+
+    pub(crate) fn beta(&self) -> f64 {
+        self.beta
     }
 
     /// Whether these settings mean something.

@@ -122,11 +122,11 @@ impl Lifetime {
         Self { fresh_until: now, stale_until: now, error_until: now, l1_until: now, early: 0 }
     }
 
-    /// How the entry may be served now. `draw` is any number, by chance, a new one for each reader:
-    /// it decides who refreshes early.
+    /// How the entry may be served now. `draw` makes any number, by chance, a new one for each reader:
+    /// it decides who refreshes early. It is not asked where nothing depends on it.
     #[inline]
     #[must_use]
-    pub fn judge(&self, now: Moment, draw: u64) -> Verdict {
+    pub fn judge(&self, now: Moment, draw: impl FnOnce() -> u64) -> Verdict {
         if now >= self.l1_until {
             return Verdict::Gone;
         }
@@ -154,14 +154,14 @@ impl Lifetime {
     /// The rule of Vattani, Chierichetti and Lowenstein ("Optimal Probabilistic Cache Stampede
     /// Prevention", 2015): early by an exponentially distributed time whose mean is `early`.
     #[inline]
-    fn is_early(&self, now: Moment, draw: u64) -> bool {
+    fn is_early(&self, now: Moment, draw: impl FnOnce() -> u64) -> bool {
         // No draw reaches further than -ln(2^-53) = 36.7 times. Most hits need no logarithm.
         const FURTHEST: u64 = 37;
         let left = self.fresh_until.nanos_since(now);
         if left > self.early.saturating_mul(FURTHEST) || self.early == 0 {
             return false;
         }
-        left as f64 <= self.early as f64 * -chance(draw).ln()
+        left as f64 <= self.early as f64 * -chance(draw()).ln()
     }
 
     /// What is left of `fresh_until`, `stale_until` and `error_until`, for the bytes of a shared

@@ -20,6 +20,10 @@ impl KeyBuf {
         Self::default()
     }
 
+    pub(crate) const fn empty() -> Self {
+        Self { bytes: Vec::new(), parts: 0 }
+    }
+
     /// The encoding of `key`.
     #[must_use]
     pub fn of<K: CacheKey + ?Sized>(key: &K) -> Self {

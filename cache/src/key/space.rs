@@ -82,7 +82,11 @@ impl Space {
     /// `key` as a store gets it.
     #[must_use]
     pub fn wire(&self, key: &KeyBuf) -> WireKey {
-        WireKey::new(&self.prefix, key.bytes())
+        self.wire_of(key.bytes())
+    }
+
+    pub(crate) fn wire_of(&self, key: &[u8]) -> WireKey {
+        WireKey::new(&self.prefix, key)
     }
 }
 

@@ -38,7 +38,7 @@ proptest! {
     ) {
         let lifetime = freshness.lifetime(&load(1000, took), draw);
         times.sort_unstable();
-        let verdicts: Vec<_> = times.iter().map(|t| lifetime.judge(at(1000 + t), chance)).collect();
+        let verdicts: Vec<_> = times.iter().map(|t| lifetime.judge(at(1000 + t), || chance)).collect();
         prop_assert!(verdicts.is_sorted(), "{:?}", verdicts);
     }
 
@@ -51,9 +51,9 @@ proptest! {
         let lifetime = freshness.lifetime(&load(1000, took), draw);
         let ttl = ttl_of(&freshness);
         let end = at(1000).plus(ttl);
-        prop_assert!(lifetime.judge(end, chance) > Verdict::FreshRefreshEarly);
+        prop_assert!(lifetime.judge(end, || chance) > Verdict::FreshRefreshEarly);
         let least = ttl.mul_f64(1.0 - freshness.jitter).saturating_sub(Duration::from_micros(1));
-        prop_assert!(lifetime.judge(at(1000).plus(least), chance) < Verdict::StaleRevalidate);
+        prop_assert!(lifetime.judge(at(1000).plus(least), || chance) < Verdict::StaleRevalidate);
     }
 
     #[test]
@@ -63,9 +63,9 @@ proptest! {
         let lifetime = freshness.lifetime(&load(1000, 100), draw);
         let end = at(1000).plus(ttl_of(&freshness));
         let revalidate = end.plus(freshness.stale_while_revalidate).plus(ms(later));
-        prop_assert!(lifetime.judge(revalidate, chance) > Verdict::StaleRevalidate);
+        prop_assert!(lifetime.judge(revalidate, || chance) > Verdict::StaleRevalidate);
         let error = end.plus(freshness.stale_if_error.max(freshness.stale_while_revalidate));
-        prop_assert_eq!(lifetime.judge(error.plus(ms(later)), chance), Verdict::Gone);
+        prop_assert_eq!(lifetime.judge(error.plus(ms(later)), || chance), Verdict::Gone);
         prop_assert!(lifetime.gone_at() <= error);
     }
 
@@ -77,12 +77,12 @@ proptest! {
         let freshness = freshness.l1_max_age(ms(age));
         let own = freshness.lifetime(&load(1000, 700), draw);
         // Counted from the start of the load.
-        prop_assert_eq!(own.judge(at(300 + age + later), chance), Verdict::Gone);
+        prop_assert_eq!(own.judge(at(300 + age + later), || chance), Verdict::Gone);
         // Another process's value, whatever that process said of it.
         let for_ever = plain(1).ttl(Ttl::ForEver).lifetime(&load(1000, 700), draw);
         let filled = freshness.filled(for_ever, at(asked));
-        prop_assert_eq!(filled.judge(at(asked + age + later), chance), Verdict::Gone);
-        prop_assert_eq!(filled.judge(at(asked + age - 1), chance), Verdict::Fresh);
+        prop_assert_eq!(filled.judge(at(asked + age + later), || chance), Verdict::Gone);
+        prop_assert_eq!(filled.judge(at(asked + age - 1), || chance), Verdict::Fresh);
         // And it does not begin anew with each look.
         prop_assert_eq!(freshness.filled(filled, at(asked + 1)), filled);
     }
@@ -95,7 +95,7 @@ proptest! {
         let lifetime = freshness.lifetime(&load(1000, took), 0);
         let now = at(1000).plus(ttl_of(&freshness).mul_f64(part));
         prop_assume!(now < lifetime.fresh_until);
-        prop_assert_eq!(lifetime.judge(now, chance), Verdict::Fresh);
+        prop_assert_eq!(lifetime.judge(now, || chance), Verdict::Fresh);
     }
 
     #[test]
@@ -126,7 +126,7 @@ proptest! {
             freshness.lifetime(&Load { began, ended, kept: Kept::Value, ttl: None }, draw);
         prop_assert!(lifetime.fresh_until <= lifetime.stale_until);
         prop_assert!(lifetime.stale_until <= lifetime.error_until);
-        let _ = lifetime.judge(Moment::after(Duration::from_nanos(now)), draw);
+        let _ = lifetime.judge(Moment::after(Duration::from_nanos(now)), || draw);
         let _ = lifetime.left(ended);
     }
 }
@@ -135,7 +135,7 @@ proptest! {
 fn each_step_of_the_ladder_begins_when_it_says() {
     let freshness = plain(100).stale_while_revalidate(ms(50)).stale_if_error(ms(200));
     let lifetime = freshness.lifetime(&load(10, 10), 0);
-    let judged = [0, 109, 110, 159, 160, 309, 310].map(|now| lifetime.judge(at(now), 0));
+    let judged = [0, 109, 110, 159, 160, 309, 310].map(|now| lifetime.judge(at(now), || 0));
     use Verdict::{Fresh, Gone, StaleOnlyOnError, StaleRevalidate};
     assert_eq!(
         judged,
@@ -175,7 +175,7 @@ fn an_early_refresh_comes_near_the_end_in_proportion_to_the_load_time() {
         let lifetime = plain(60_000).early_refresh(1.0).lifetime(&load(1000, took), 0);
         let early = |before_end: u64| {
             let now = at(61_000 - before_end);
-            share(|draw| lifetime.judge(now, draw) == Verdict::FreshRefreshEarly)
+            share(|draw| lifetime.judge(now, || draw) == Verdict::FreshRefreshEarly)
         };
         // Exponential: e^-1, e^-2, e^-4 of the readers that are 1, 2, 4 load times early.
         for (times, expected) in [(1, 0.368), (2, 0.135), (4, 0.018)] {
@@ -190,7 +190,7 @@ fn an_early_refresh_comes_near_the_end_in_proportion_to_the_load_time() {
 fn a_larger_beta_refreshes_earlier() {
     let share_with = |beta| {
         let lifetime = plain(60_000).early_refresh(beta).lifetime(&load(1000, 100), 0);
-        share(|draw| lifetime.judge(at(60_800), draw) == Verdict::FreshRefreshEarly)
+        share(|draw| lifetime.judge(at(60_800), || draw) == Verdict::FreshRefreshEarly)
     };
     assert!(share_with(0.5) < share_with(1.0) && share_with(1.0) < share_with(2.0));
 }
@@ -200,28 +200,28 @@ fn an_absence_has_a_ttl_of_its_own_and_is_never_stale() {
     let absent = Load { kept: Kept::Absence, ..load(100, 50) };
     let freshness = Freshness::default().jitter(0.0).negative_ttl(ms(20)).early_refresh(100.0);
     let lifetime = freshness.lifetime(&absent, 0);
-    assert_eq!(lifetime.judge(at(119), 0), Verdict::Fresh);
-    assert_eq!(lifetime.judge(at(120), 0), Verdict::Gone);
+    assert_eq!(lifetime.judge(at(119), || 0), Verdict::Fresh);
+    assert_eq!(lifetime.judge(at(120), || 0), Verdict::Gone);
     let off = freshness.negative_ttl(None).lifetime(&absent, 0);
-    assert_eq!(off.judge(at(100), 0), Verdict::Gone);
+    assert_eq!(off.judge(at(100), || 0), Verdict::Gone);
 }
 
 #[test]
 fn a_value_may_bring_its_own_ttl() {
     let freshness = plain(100).stale_if_error(ms(1000));
     let with = |ttl| freshness.lifetime(&Load { ttl: Some(ttl), ..load(0, 0) }, 0);
-    assert_eq!(with(Ttl::For(ms(30))).judge(at(30), 0), Verdict::StaleOnlyOnError);
-    assert_eq!(with(Ttl::For(ms(300))).judge(at(299), 0), Verdict::Fresh);
-    assert_eq!(with(Ttl::ForEver).judge(at(1 << 40), 0), Verdict::Fresh);
+    assert_eq!(with(Ttl::For(ms(30))).judge(at(30), || 0), Verdict::StaleOnlyOnError);
+    assert_eq!(with(Ttl::For(ms(300))).judge(at(299), || 0), Verdict::Fresh);
+    assert_eq!(with(Ttl::ForEver).judge(at(1 << 40), || 0), Verdict::Fresh);
     // Not to be kept, not even as a stale one.
-    assert_eq!(with(Ttl::For(Duration::ZERO)).judge(at(0), 0), Verdict::Gone);
+    assert_eq!(with(Ttl::For(Duration::ZERO)).judge(at(0), || 0), Verdict::Gone);
 }
 
 #[test]
 fn what_lives_for_ever_is_not_refreshed_early_and_has_no_end() {
     let freshness = plain(1).ttl(Ttl::ForEver).jitter(0.5).early_refresh(100.0);
     let lifetime: Lifetime = freshness.lifetime(&load(60_000, 60_000), 0);
-    assert!(share(|draw| lifetime.judge(at(1 << 43), draw) == Verdict::Fresh) == 1.0);
+    assert!(share(|draw| lifetime.judge(at(1 << 43), || draw) == Verdict::Fresh) == 1.0);
     assert_eq!(lifetime.left(at(0)), [None; 3]);
 }
 
@@ -241,14 +241,14 @@ fn control_without_l1_max_age_another_process_value_is_served_as_long_as_it_says
     let shared = plain(1).ttl(Ttl::ForEver).lifetime(&load(1000, 700), 0);
     let bounded = plain(1).l1_max_age(ms(10)).filled(shared, at(2000));
     let unbounded = plain(1).filled(shared, at(2000));
-    assert_eq!(bounded.judge(at(2010), 0), Verdict::Gone);
-    assert_eq!(unbounded.judge(at(2010), 0), Verdict::Fresh);
+    assert_eq!(bounded.judge(at(2010), || 0), Verdict::Gone);
+    assert_eq!(unbounded.judge(at(2010), || 0), Verdict::Fresh);
 }
 
 #[test]
 fn control_a_value_with_the_same_settings_as_an_absence_is_served_stale() {
     let freshness = plain(20).negative_ttl(ms(20)).stale_if_error(ms(20));
-    let judged = |kept| freshness.lifetime(&Load { kept, ..load(0, 0) }, 0).judge(at(20), 0);
+    let judged = |kept| freshness.lifetime(&Load { kept, ..load(0, 0) }, 0).judge(at(20), || 0);
     assert_eq!(judged(Kept::Value), Verdict::StaleOnlyOnError);
     assert_eq!(judged(Kept::Absence), Verdict::Gone);
 }
