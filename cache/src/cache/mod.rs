@@ -41,7 +41,6 @@ where
 {
     /// Begins to build a cache. The name stands in front of its keys in a shared store and in its
     /// metrics: 1 to 64 of `A-Z a-z 0-9 _ . -`.
-    #[must_use]
     pub fn builder(name: &str) -> Builder<K, V> {
         Builder::new(name)
     }

@@ -108,9 +108,8 @@ where
         deadlines: &Deadlines,
         ask: &Ask<V>,
     ) -> Option<Result<Cached<V>, LoadError>> {
-        let _waiting = match Node::wait_for(&flight.node) {
-            Ok(waiting) => waiting,
-            Err(_) => return Some(Err(LoadError::Reentrant)),
+        let Ok(_waiting) = Node::wait_for(&flight.node) else {
+            return Some(Err(LoadError::Reentrant));
         };
         let mut deadlines = *deadlines;
         loop {

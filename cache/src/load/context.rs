@@ -50,25 +50,21 @@ impl<V> LoadCx<V> {
     /// The value is made of this: a bump of the tag makes it old. At most
     /// [`MAX_TAGS`](crate::envelope::MAX_TAGS) different ones; a value with more is served, but not
     /// kept.
-    pub fn tag(&self, tag: Tag) -> &Self {
+    pub fn tag(&self, tag: Tag) {
         let mut said = self.said();
         if !said.tags.contains(&tag) {
             said.tags.push(tag);
         }
-        drop(said);
-        self
     }
 
     /// How long this value is fresh, instead of [`Freshness::ttl`](crate::freshness::Freshness::ttl).
-    pub fn ttl(&self, ttl: impl Into<Ttl>) -> &Self {
+    pub fn ttl(&self, ttl: impl Into<Ttl>) {
         self.said().ttl = Some(ttl.into());
-        self
     }
 
     /// The value goes to those who wait for it, and is not kept.
-    pub fn do_not_store(&self) -> &Self {
+    pub fn do_not_store(&self) {
         self.said().discard = true;
-        self
     }
 
     pub(crate) fn take(&self) -> Said {
