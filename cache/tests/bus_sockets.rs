@@ -49,6 +49,15 @@ fn sockets(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
+async fn only_one_is_left(dir: &Path) {
+    let left = async {
+        while sockets(dir).len() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, left).await.unwrap();
+}
+
 /// Fills the queue of a socket with what is no frame.
 fn fill(to: &Path) {
     let socket = UnixDatagram::unbound().unwrap();
@@ -108,6 +117,39 @@ async fn a_process_that_died_leaves_a_socket_that_the_next_publication_removes()
     assert_eq!(sockets(&dir).len(), 2);
 }
 
+/// Where [`another_process`] finds its directory.
+const DIR: &str = "TERRACE_TEST_BUS_DIR";
+
+#[tokio::test]
+#[ignore = "the other side of the test below, in a process of its own"]
+async fn another_process() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let process = start(Path::new(&dir), fast());
+    loop {
+        process.says("from another process").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_is_noticed_by_its_silence_and_its_socket_is_removed() {
+    let (_parent, dir) = dir();
+    let mut process = start(&dir, fast());
+    let other = terrace_testkit::process::Process::binary(std::env::current_exe().unwrap())
+        .args(["--exact", "another_process", "--ignored"])
+        .env(DIR, &dir)
+        .spawn()
+        .unwrap();
+    process.until(changed("from another process")).await;
+    assert_eq!(sockets(&dir).len(), 2);
+    other.kill_tree().await.unwrap();
+    let before = process.bus.counts().silences;
+    while process.bus.counts().silences == before {
+        process.until(Told::Missed).await;
+    }
+    only_one_is_left(&dir).await;
+}
+
 #[tokio::test]
 async fn files_that_are_no_sockets_of_the_bus_are_left_alone() {
     let (parent, dir) = dir();
@@ -147,12 +189,7 @@ async fn a_socket_goes_with_its_last_handle() {
     assert_eq!(other.next().await, changed("a"));
     assert_eq!(sockets(&dir).len(), 2);
     drop(again);
-    let gone = async {
-        while sockets(&dir).len() > 1 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(SOON, gone).await.unwrap();
+    only_one_is_left(&dir).await;
 }
 
 #[test]
