@@ -136,6 +136,41 @@ async fn after_a_restart_of_the_server_processes_are_told_and_hear_again() {
 }
 
 #[tokio::test]
+async fn a_publisher_that_was_idle_during_a_restart_of_the_server_does_not_fail() {
+    if !installed() {
+        return;
+    }
+    let server = Redis::start().await.unwrap();
+    let speaker = listening(server.addr(), slow()).await;
+    speaker.says("a").await;
+    server.kill().await.unwrap();
+    server.restart().await.unwrap();
+    speaker.says("b").await;
+}
+
+#[tokio::test]
+async fn who_may_not_listen_is_told_nothing_and_counts_its_failures() {
+    if !installed() {
+        return;
+    }
+    let server = Redis::start().await.unwrap();
+    let mut connection = connect(&server).await;
+    let deaf = ["SETUSER", "deaf", "on", "nopass", "+@all", "-subscribe", "allchannels"];
+    cmd("ACL").arg(&deaf).exec_async(&mut connection).await.unwrap();
+    let url = format!("redis://deaf:x@{}", server.addr());
+    let mut process = Process::on(PubSub::with_heartbeat(&url, "shop", slow()).unwrap());
+    // It may speak.
+    process.says("a").await;
+    let failed = async {
+        while process.bus.counts().failures < 2 {
+            process.says("a").await;
+        }
+    };
+    timeout(SOON, failed).await.unwrap();
+    assert!(process.told.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_connection_that_was_reset_is_a_loss_and_is_made_again() {
     if !installed() {
         return;

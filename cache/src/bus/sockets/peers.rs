@@ -52,13 +52,17 @@ impl Peers {
     /// anything since.
     fn join_again(&mut self) -> Result<(), BusError> {
         let joined = join(&self.directory, &self.runtime, &self.hub);
-        let (socket, receiver) = joined.map_err(|error| BusError { reason: error.to_string() })?;
+        let (socket, receiver) = joined.map_err(|error| {
+            self.hub.tally.count(Event::Failure);
+            BusError { reason: error.to_string() }
+        })?;
         self.receiver.abort();
         (self.socket, self.receiver) = (socket, receiver);
         self.hub.missed();
         Ok(())
     }
 
+    /// Reading a directory blocks, for microseconds: handing it to another thread takes longer.
     fn others(&mut self) -> Result<Vec<PathBuf>, BusError> {
         let mut listing = self.directory.list();
         if !listing.as_ref().is_ok_and(|listing| listing.own) {
