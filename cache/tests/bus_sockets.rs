@@ -311,6 +311,38 @@ async fn a_process_that_stands_still_delays_others_once_and_not_at_each_publicat
     assert!(speaker.bus.counts().refused >= 1_000);
 }
 
+/// More than any queue or buffer takes at once: 30 frames of 50 KiB.
+fn much() -> Vec<Change> {
+    let key = |number: u32| [number.to_be_bytes().to_vec(), vec![b'k'; 50 << 10]].concat();
+    (0..30).map(|number| Change::Key(key(number).into())).collect()
+}
+
+#[tokio::test]
+async fn who_takes_what_there_is_gets_all_of_a_publication_larger_than_its_queue() {
+    let (_parent, dir) = dir();
+    let speaker = start(&dir, slow());
+    let mut listener = start(&dir, slow());
+    speaker.bus.publish(SPACE, &much()).await.unwrap();
+    for change in much() {
+        assert!(listener.next().await == Told::Changed(change), "{:?}", listener.bus.counts());
+    }
+    assert_eq!(speaker.bus.counts().refused, 0);
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_keeps_nothing_from_the_others() {
+    let (_parent, dir) = dir();
+    let speaker = start(&dir, slow());
+    let mut listener = start(&dir, slow());
+    // It has an empty queue, in which the speaker's frames stay.
+    let _socket = UnixDatagram::bind(dir.join("terrace-00000000000000aa.sock")).unwrap();
+    speaker.bus.publish(SPACE, &much()).await.unwrap();
+    speaker.says("end").await;
+    assert_eq!(listener.until(changed("end")).await.len(), much().len());
+    assert_eq!(listener.bus.counts().gaps, 0);
+    assert!(speaker.bus.counts().refused > 0);
+}
+
 #[tokio::test]
 async fn of_a_burst_of_publications_nothing_is_lost() {
     let (_parent, dir) = dir();
