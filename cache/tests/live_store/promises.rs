@@ -298,7 +298,7 @@ pub(crate) async fn answers_come_in_the_order_of_the_questions(world: &World) ->
     }
     // The first twice.
     let order = [3_usize, 0, 1, 2, 10, 9, 8, 3, 4];
-    let keys: Vec<_> = order.iter().map(|n| key(n)).collect();
+    let keys: Vec<_> = order.iter().map(key).collect();
     for (n, fetched) in order.iter().zip(world.two.fetch(&keys).await) {
         let wanted = (n % 2 == 0).then(|| Bytes::from(n.to_string()));
         same("a fetch", fetched.map(|fetched| fetched.value), Ok(wanted))?;

@@ -56,7 +56,7 @@ enum Attempt {
 
 pub(super) struct Link {
     client: Client,
-    /// How long connecting may take: by the end of the breaker's window it has been decided.
+    /// How long connecting may take.
     patience: Duration,
     breaker: Mutex<Breaker>,
     /// The newest attempt with its number. The lock guards looking at it and replacing it.
@@ -72,10 +72,10 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, window: Duration) -> Self {
+    pub(super) fn new(client: Client, window: Duration, patience: Duration) -> Self {
         let breaker = Mutex::new(Breaker::new(window));
         let (attempt, attempts) = (Mutex::default(), AtomicU64::new(0));
-        Self { client, patience: window, breaker, attempt, attempts }
+        Self { client, patience, breaker, attempt, attempts }
     }
 
     pub(super) fn admit(&self, now: Instant) -> Option<Ticket> {

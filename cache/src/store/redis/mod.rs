@@ -38,7 +38,8 @@
 //! | `users:3:i7,` | the epoch, 8 bytes, and the envelope |
 //! | `users:3:i7,{lease}` | who fills it |
 //! | `users:3:{epoch}` | 8 random bytes; a clear draws new ones, and values that begin with others are no more |
-//! | `users:3:{bumps}` | the number of the last bump of a tag, from a random start |
+//! | `users:3:{bumps}` | the number of the last bump of a tag |
+//! | `users:3:{first}` | where this count began: at random |
 //! | `users:3:{tag:…}` | that number, for one tag |
 //! | `users:3:{run}` | the run of the server that these are from |
 //!
@@ -93,6 +94,9 @@ const BUDGET: Duration = Duration::from_millis(50);
 /// A node that is back is used within a second, and one that is away costs a caller in a second the
 /// budget.
 const WINDOW: Duration = Duration::from_secs(1);
+/// How long connecting may take at least. Nobody waits for it longer than the budget; it includes a
+/// TLS handshake and the scripts.
+const CONNECT: Duration = Duration::from_secs(1);
 /// What a gigabit carries within the budget, with room for others.
 const LARGEST: usize = 4 << 20;
 
@@ -159,8 +163,7 @@ impl Redis {
         Self { budget, links: Arc::default(), ..self }
     }
 
-    /// How long a node that failed is left alone, and how long connecting may take. Default: 1 s, so
-    /// that a node that is back is used within a second. At least 1 ms.
+    /// How long a node that failed is left alone. Default: 1 s, so that a node that is back is used within a second. At least 1 ms.
     #[must_use]
     pub fn breaker(self, window: Duration) -> Self {
         let window = window.max(Duration::from_millis(1));
@@ -195,7 +198,9 @@ impl Redis {
 
     fn links(&self) -> &[Arc<Link>] {
         self.links.get_or_init(|| {
-            let link = |client: &Client| Arc::new(Link::new(client.clone(), self.window));
+            let link = |client: &Client| {
+                Arc::new(Link::new(client.clone(), self.window, self.budget.max(CONNECT)))
+            };
             self.clients.iter().map(link).collect()
         })
     }

@@ -119,8 +119,7 @@ impl Space {
     /// answers, so before the source is read.
     async fn with_sequences(&self, calls: Vec<Vec<Call>>) -> Leases {
         let first = |(shard, calls): (&Arc<Shard>, Vec<Call>)| {
-            let sequence =
-                Call::Script(Script::Sequence, vec![shard.cells.sequence()], vec![shard.start()]);
+            let sequence = Call::Script(Script::Sequence, shard.cells.count(), vec![shard.start()]);
             let mut all = vec![Call::Time, sequence];
             all.extend(calls);
             all
