@@ -149,10 +149,23 @@ impl Link {
     }
 }
 
+/// rustls panics where it has to choose between several providers, or has none.
+#[cfg(feature = "tls-rustls")]
+fn provide_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that another thread was faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 async fn connect(client: Client, patience: Duration, number: u64) -> Result<Connected, Failure> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))
         .set_response_timeout(Some(patience));
+    #[cfg(feature = "tls-rustls")]
+    if matches!(client.get_connection_info().addr(), ::redis::ConnectionAddr::TcpTls { .. }) {
+        provide_crypto();
+    }
     let connecting = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut questions = Pipeline::new();
