@@ -179,7 +179,8 @@ async fn connect(client: Client, patience: Duration, number: u64) -> Result<Conn
     let connected = timeout(patience, connecting).await.map_err(|_| Failure::TimedOut)?;
     let (connection, answers) =
         connected.map_err(|error| Failure::Unreachable(error.to_string()))?;
-    learn(answers).map_err(Failure::Refused).map(|(run, hashes)| Connected {
+    // Also a server that refuses this, because it is loading its data, is to be left alone for a while.
+    learn(answers).map_err(Failure::Unreachable).map(|(run, hashes)| Connected {
         connection,
         hashes: hashes.into(),
         run,

@@ -21,10 +21,12 @@ pub(super) enum Script {
     Hold,
     /// Moves tags on.
     Bump,
+    /// Begins a new epoch.
+    Clear,
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Greet,
         Self::Sequence,
         Self::Lease,
@@ -33,6 +35,7 @@ impl Script {
         Self::Release,
         Self::Hold,
         Self::Bump,
+        Self::Clear,
     ];
 
     pub(super) fn index(self) -> usize {
@@ -49,6 +52,7 @@ impl Script {
             Self::Release => RELEASE,
             Self::Hold => HOLD,
             Self::Bump => BUMP,
+            Self::Clear => CLEAR,
         };
         format!("{COMMON}{body}")
     }
@@ -187,6 +191,20 @@ if not counted(KEYS[1], KEYS[2]) then begin(KEYS[1], KEYS[2], ARGV[1]) end
 redis.call('INCR', KEYS[1])
 local now = redis.call('GET', KEYS[1])
 for i = 3, #KEYS do redis.call('SET', KEYS[i], now, 'PX', ARGV[2]) end
+return 1
+";
+
+/// KEYS epoch; ARGV eight bytes.
+///
+/// The new epoch is made of the old one, and not sent. A command whose answer was lost is sent again:
+/// an epoch that came with it would be set twice, and bring back what was kept after the first time
+/// and cleared by somebody else before the second.
+const CLEAR: &str = r"
+local mixed, fresh = redis.sha1hex((text(KEYS[1]) or '') .. ARGV[1]), ''
+for i = 1, 15, 2 do
+  fresh = fresh .. string.char(tonumber(string.sub(mixed, i, i + 1), 16))
+end
+redis.call('SET', KEYS[1], fresh)
 return 1
 ";
 

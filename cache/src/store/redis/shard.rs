@@ -126,7 +126,7 @@ impl Shard {
 
     /// A connection that has broken may have done so long ago, when the server closed it for being
     /// idle or was restarted. So a broken one is tried once more with a new one: everything that is
-    /// asked here may be asked twice.
+    /// asked here may be asked twice, and says so where that is not plain.
     async fn exchange(
         &self,
         calls: &[Call],
@@ -196,7 +196,7 @@ impl Shard {
     }
 
     pub(super) fn clear(&self) -> Call {
-        Call::Plain("SET", vec![self.cells.epoch(), self.epoch()])
+        Call::Script(Script::Clear, vec![self.cells.epoch()], vec![self.epoch()])
     }
 
     pub(super) fn remove(&self, keys: &[Box<str>]) -> Call {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::{NodesError, Redis, without_password};
+use super::error::without_password;
+use super::{NodesError, Redis};
 
 #[test]
 fn a_bad_url_is_named_without_its_password() {

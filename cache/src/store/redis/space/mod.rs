@@ -1,5 +1,4 @@
-//! [`Store`](crate::store::Store) for one cache: which nodes are asked what, all at the same time, and what their answers
-//! mean.
+//! [`Store`](crate::store::Store) for one cache: which nodes are asked what, all at the same time.
 
 mod store;
 
