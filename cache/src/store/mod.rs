@@ -201,7 +201,9 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut { node } => write!(f, "{node} did not answer within its budget"),
-            Self::Unreachable { node, reason } => write!(f, "{node} is not to be reached: {reason}"),
+            Self::Unreachable { node, reason } => {
+                write!(f, "{node} is not to be reached: {reason}")
+            }
             Self::Open { node } => write!(f, "{node} failed lately and is not asked yet"),
             Self::Refused { node, reason } => write!(f, "{node} refused: {reason}"),
         }
