@@ -25,7 +25,7 @@ use self::state::{Age, Message, Node, ReadStep, Store, Write};
 use self::write::WriteStep;
 
 pub use self::mutant::Mutant;
-pub use self::promise::{ONE_RIGHT, OWN, PROMISES, QUIET, SHARED, TOLD};
+pub use self::promise::{ONE_RIGHT, OWN, QUIET, SHARED, TOLD};
 pub use self::scenes::{scenes, wide};
 pub use self::sights::SIGHTS;
 pub use self::state::{Change, State};

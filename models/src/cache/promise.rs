@@ -54,9 +54,6 @@ pub const ONE_RIGHT: &str = "one right: at most one load may fill the store";
 /// When nothing goes on any more, no level serves what is older than the source.
 pub const QUIET: &str = "quiet: when nothing goes on, nothing older than the source is kept";
 
-/// All that must always hold.
-pub const PROMISES: [&str; 5] = [OWN, SHARED, TOLD, ONE_RIGHT, QUIET];
-
 impl State {
     /// What a reader is owed that comes to this node now.
     pub(super) fn owed(&self, node: usize) -> Owed {

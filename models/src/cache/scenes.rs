@@ -58,26 +58,27 @@ pub fn scenes() -> Vec<(String, Cache)> {
 #[must_use]
 pub fn wide() -> Vec<(String, Cache)> {
     let mut scenes = Vec::new();
-    for kind in ALL {
-        let both = faulty(&[(0, kind)], [1, 1]);
-        let two = Cache { loads: [2, 0], ..both.clone() };
-        for (cache, loads) in [(both, "both"), (two, "two loads")] {
-            let lossy = Cache { loses: LOSSES.to_vec(), ..cache.clone() };
-            scenes.push((format!("{}, {loads}", name(kind)), cache));
-            scenes.push((format!("{}, {loads}, a loss", name(kind)), lossy));
-        }
+    for first in ALL {
         for second in ALL {
             for node in [0, 1] {
-                let writes = [(0, kind), (node, second)];
-                let cache = Cache { crashes: false, joins: true, ..faulty(&writes, [1, 0]) };
-                scenes.push((format!("{} and {} of {node}", name(kind), name(second)), cache));
+                let cache = faulty(&[(0, first), (node, second)], [1, 0]);
+                let name = format!("{} and {} of {node}", name(first), name(second));
+                scenes.push((name, Cache { crashes: false, joins: true, ..cache }));
             }
         }
     }
-    scenes.push(("three puts".to_owned(), plain(&[(0, PUT), (1, PUT), (0, PUT)], [1, 0])));
     let cache =
         Cache { period: true, loses_messages: true, ..plain(&[(0, KEY), (1, PUT)], [0, 1]) };
     scenes.push(("key and put, a period, a load".to_owned(), cache));
+    scenes.push(("three puts".to_owned(), plain(&[(0, PUT), (1, PUT), (0, PUT)], [1, 0])));
+    for (loads, together) in [([2, 0], "two loads"), ([1, 1], "both")] {
+        for kind in ALL {
+            let cache = faulty(&[(0, kind)], loads);
+            let lossy = Cache { loses: LOSSES.to_vec(), ..cache.clone() };
+            scenes.push((format!("{}, {together}", name(kind)), cache));
+            scenes.push((format!("{}, {together}, a loss", name(kind)), lossy));
+        }
+    }
     scenes
 }
 
