@@ -41,8 +41,9 @@ pub enum Mutant {
     EpochStartsAgain,
     /// The store's number of the last bump starts at 0 again when it was lost.
     SequenceStartsAgain,
-    /// The store's number of the last bump is another one when it was lost, but a lower one.
-    SequenceStartsLower,
+    /// The store does not know where its count of bumps began, and compares numbers of this one
+    /// with those of one that was lost.
+    CountsMixed,
     /// The store keeps a value under the epoch of now, whatever the lease's was.
     FillUnderEpochOfNow,
     /// A tag's version in the store is not compared.

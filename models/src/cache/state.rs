@@ -131,6 +131,8 @@ pub(super) struct Store {
     pub(super) epoch: i8,
     /// The number of the last bump of a tag.
     pub(super) sequence: i8,
+    /// Where this count of bumps began.
+    pub(super) first: i8,
     /// The tag's version.
     pub(super) tag: Option<i8>,
     /// Whether the next token is the first one once more, and not one that nobody knows.

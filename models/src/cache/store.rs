@@ -64,6 +64,11 @@ impl Store {
         self.shared.filter(|shared| shared.epoch == self.epoch)
     }
 
+    /// Whether a number is of the count that is going on, and not of one that was lost.
+    fn counts(&self, model: &Cache, number: i8) -> bool {
+        (self.first..=self.sequence).contains(&number) || model.is(Mutant::CountsMixed)
+    }
+
     /// Whether the value's tag was not bumped since.
     pub(super) fn fits(&self, model: &Cache, shared: &Shared) -> bool {
         model.is(Mutant::SharedTagsUnchecked)
@@ -85,7 +90,10 @@ impl Store {
     /// The version under which a value may be kept that carries the tag.
     pub(super) fn hold_tag(&mut self, model: &Cache, lease: &Lease) -> Option<i8> {
         let unchecked = model.is(Mutant::HoldWithoutSequence);
-        match self.tag {
+        if !self.counts(model, lease.sequence) && !unchecked {
+            return None;
+        }
+        match self.tag.filter(|tag| self.counts(model, *tag)) {
             Some(tag) => (tag <= lease.sequence || unchecked).then_some(tag),
             // It may have been bumped and forgotten.
             None if self.sequence != lease.sequence
@@ -136,20 +144,21 @@ impl Store {
             Some(Mutant::EpochStartsAgain | Mutant::AllStartsAgain) => 0,
             _ => self.epoch + 1,
         };
+        // Lower, which is worse than higher.
         let sequence = match model.mutant {
             Some(Mutant::SequenceStartsAgain | Mutant::AllStartsAgain) => 0,
-            Some(Mutant::SequenceStartsLower) => -8,
-            _ => self.sequence + 1,
+            _ => -8,
         };
+        let first = sequence;
         match lost {
             Lost::Everything => {
                 let starts_again =
                     model.is(Mutant::TokensStartAgain) || model.is(Mutant::AllStartsAgain);
-                *self = Self { epoch, sequence, starts_again, ..Self::default() };
+                *self = Self { epoch, sequence, first, starts_again, ..Self::default() };
             }
             Lost::Tag => self.tag = None,
             Lost::Epoch => self.epoch = epoch,
-            Lost::Sequence => self.sequence = sequence,
+            Lost::Sequence => (self.sequence, self.first) = (sequence, first),
         }
     }
 }
