@@ -48,6 +48,8 @@ pub struct Stats {
     pub joined: u64,
     /// Reads whose answer was that there is no value. They are counted above as well.
     pub negative: u64,
+    /// Requests that a [`CacheLayer`](crate::CacheLayer) sent past the cache.
+    pub bypassed: u64,
     /// Reads that ended with an error.
     pub errors: u64,
     /// Calls of a loader.
@@ -106,7 +108,7 @@ macro_rules! counts {
 }
 
 counts!(
-    hits stale l2_hits loaded joined negative errors loads failed_loads load_nanos superseded
+    hits stale l2_hits loaded joined negative bypassed errors loads failed_loads load_nanos superseded
     invalidated told missed filled refused unreadable store_errors bus_errors waited too_heavy
 );
 
@@ -159,6 +161,10 @@ impl Telemetry {
             }
             Err(_) => add(&self.counts().errors, 1),
         }
+    }
+
+    pub(crate) fn bypassed(&self) {
+        add(&self.counts().bypassed, 1);
     }
 
     pub(crate) fn load_began(&self) {
