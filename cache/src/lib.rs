@@ -16,6 +16,7 @@ pub mod envelope;
 pub mod freshness;
 pub mod key;
 pub mod layer;
+pub mod recipes;
 pub mod store;
 pub mod tag;
 pub mod version;
