@@ -95,6 +95,8 @@
 //!
 //! What to know:
 //!
+//! - A value carries at most [`MAX_TAGS`](crate::envelope::MAX_TAGS) tags; one with more is served and
+//!   not kept. What is made of more rows gets one tag for the whole table.
 //! - A process that dies between the commit and [`send`](crate::Invalidations::send) leaves the old
 //!   value behind. Where that must not last, give a ttl of a day: it is a net, and no guess.
 //! - An error of `send` means that the shared store could not be told. Send again.

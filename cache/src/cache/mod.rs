@@ -61,12 +61,8 @@ where
     /// A future that is dropped stops waiting. The load goes on, and the next reader has its value.
     pub async fn get(&self, key: &K) -> Result<Cached<V>, LoadError> {
         match self.core.look(key) {
-            Look::Hit(cached) => {
-                self.core.telemetry.answered(cached.status());
-                Ok(cached)
-            }
+            Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {
-                self.core.telemetry.answered(cached.status());
                 self.core.refresh(key.clone(), ask, None);
                 Ok(cached)
             }
@@ -100,12 +96,8 @@ where
         E: Into<BoxError>,
     {
         match self.core.look(key) {
-            Look::Hit(cached) => {
-                self.core.telemetry.answered(cached.status());
-                Ok(cached)
-            }
+            Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {
-                self.core.telemetry.answered(cached.status());
                 self.core.refresh(key.clone(), ask, Some(once(load)));
                 Ok(cached)
             }

@@ -67,7 +67,6 @@ where
         };
         // Somebody else's knowledge that there is no value: a service has a response for everything.
         let Some(response) = cached.as_ref() else { return self.past(request) };
-        core.telemetry.answered(cached.status());
         if let Some(ask) = ask {
             let own = Errand::new(self.inner.clone(), request).load(&self.shared, key.clone());
             core.refresh(key, ask, Some(own));
