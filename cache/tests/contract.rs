@@ -1,5 +1,7 @@
 //! The tower laws, held against the layer that caches responses.
 
+use std::time::Duration;
+
 use http::{Method, Request, Response};
 use terrace_cache::layer::{Keyed, Sharing};
 use terrace_cache::{Cache, CacheLayer, Status};
@@ -9,6 +11,9 @@ use tower::{Layer, Service, ServiceExt};
 
 type Numbers = CacheLayer<usize, usize, usize>;
 type Pages = CacheLayer<Request<()>, String, Response<String>>;
+
+/// The default of `Freshness`: how long a request with a key waits.
+const HARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Even numbers are cached, odd ones go past.
 fn numbers() -> Numbers {
@@ -49,6 +54,7 @@ fn a_cache_of_any_services_responses_keeps_the_laws() {
         .in_flight(|layer: &Numbers| layer.cache().stats().in_flight)
         .shares_state(share)
         .skips_inner()
+        .waits_at_most(HARD_TIMEOUT)
         .refuses("a name with a colon", "a:b", || Cache::<u8, u8>::builder("a:b").build())
         .hostile("a number that is not cached", || 7)
         .check()
@@ -70,7 +76,8 @@ fn a_cache_of_http_responses_keeps_the_laws() {
     let respond = |request: &Request<()>| Response::new(request.uri().to_string());
     let mut subject = Subject::new("CacheLayer, HTTP", pages, |n| get(&format!("/{n}")), respond)
         .in_flight(|layer: &Pages| layer.cache().stats().in_flight)
-        .skips_inner();
+        .skips_inner()
+        .waits_at_most(HARD_TIMEOUT);
     for (what, path) in [("the root", "/"), ("an asterisk", "*"), ("a query", "/?a=%00%0d%0a")] {
         subject = subject.hostile(what, move || get(path));
     }

@@ -85,7 +85,8 @@
 //!   varies by), and without `no-store`, `no-cache` or `private` in `Cache-Control`.
 //!   [`keep`](CacheLayer::keep) replaces this rule.
 //! - A response that is not kept is for its own request alone. Who waited for it calls the service
-//!   with their own request.
+//!   with their own request, and has waited in vain: requests whose responses are never kept better
+//!   have no key.
 //!
 //! The rest is the key's: it must name all that the response depends on, the query, the language,
 //! the host. What it names can be chosen by whoever sends requests; the cache's capacity bounds how
@@ -102,6 +103,40 @@
 //! Errors of the service are for all who waited, and for whoever asks within the cache's
 //! [`error_backoff`](crate::freshness::Freshness::error_backoff). A response is a response, whatever
 //! its status: it is not what `stale_if_error` speaks of.
+//!
+//! # In axum
+//!
+//! axum's bodies are streams, so they are collected inside of the cache; and its routes want their
+//! errors handled, which is the last thing outside of it.
+//!
+//! ```
+//! use axum::body::{Body, Bytes, to_bytes};
+//! use axum::error_handling::HandleErrorLayer;
+//! use axum::http::{Request, Response, StatusCode};
+//! use axum::{Router, routing::get};
+//! use http_body_util::Full;
+//! use terrace_cache::{BoxError, Cache, CacheLayer, LayerError};
+//! use tower::ServiceBuilder;
+//!
+//! async fn collect(response: Response<Body>) -> Result<Response<Full<Bytes>>, BoxError> {
+//!     let (head, body) = response.into_parts();
+//!     Ok(Response::from_parts(head, Full::new(to_bytes(body, 1 << 20).await?)))
+//! }
+//!
+//! # fn main() -> Result<(), terrace_cache::BuildError> {
+//! let pages = Cache::builder("pages").build()?;
+//! let cached = ServiceBuilder::new()
+//!     .layer(HandleErrorLayer::new(|error: LayerError| async move {
+//!         (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+//!     }))
+//!     .layer(CacheLayer::new(pages, |request: &Request<Body>| Some(request.uri().to_string())))
+//!     .and_then(collect)
+//!     .map_err(BoxError::from);
+//! let app: Router = Router::new().route("/", get(|| async { "hello" })).layer(cached);
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # When not to use it
 //!
