@@ -142,8 +142,8 @@
 //!
 //! This is no HTTP cache: it reads no ages and no validators, answers no conditional requests, and
 //! adds no headers. For a cache at the edge, use one that follows RFC 9111. Bodies must be `Clone`,
-//! so a response is collected before it can be kept; large or streamed ones do not belong here. And
-//! where the value behind the response can be cached, a [`Cache`] of that serves every route that
+//! so a response is collected before it can be kept; large or streamed ones do not belong here. A
+//! cache with a second level wants a [codec](crate::codec) for the whole response. And where the value behind the response can be cached, a [`Cache`] of that serves every route that
 //! shows it.
 
 mod error;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use terrace_cache::codec::Plain;
 use terrace_cache::freshness::Ttl;
 use terrace_cache::layer::{Keep, Keyed, Sharing};
+use terrace_cache::store::Memory;
 use terrace_cache::{Cache, CacheLayer};
 use terrace_testkit::contract::{ControlledService, Plan, ProbeError};
 use tokio::time::sleep;
@@ -158,4 +160,30 @@ async fn where_another_user_of_the_cache_knows_of_no_value_the_service_is_asked(
     let response = layer.layer(inner).oneshot(ask(2)).await.unwrap();
     assert_eq!((&*response, probe.counts().calls), ("2 for anyone", 2));
     assert!(waiting.await.unwrap().unwrap().is_negative());
+}
+
+#[tokio::test]
+async fn processes_share_what_is_kept_and_nothing_else() {
+    let (probe, inner) = ControlledService::new(|ask: &Ask| answer(ask).to_string());
+    let store = Memory::new();
+    // Each with a first level of its own, like a process that has just started.
+    let process = || {
+        let cache = Cache::builder("answers").store(store.clone(), Plain).build().unwrap();
+        CacheLayer::new(cache, key).keep(|response: &String| match response.starts_with('1') {
+            true => Keep::DoNotStore,
+            false => Keep::Store,
+        })
+    };
+    for (number, calls) in [(1, 2), (2, 1)] {
+        let before = probe.counts().calls;
+        for _ in 0..2 {
+            process().layer(inner.clone()).oneshot(ask(number)).await.unwrap();
+            // Filling the second level is not waited for.
+            settle().await;
+        }
+        assert_eq!(probe.counts().calls - before, calls, "{number}");
+    }
+    process().cache().invalidate(&2).await.unwrap();
+    process().layer(inner).oneshot(ask(2)).await.unwrap();
+    assert_eq!(probe.counts().calls, 4);
 }
