@@ -118,6 +118,11 @@ impl Telemetry {
         self.hand_over();
     }
 
+    /// A layer has sent a request past the cache.
+    pub(crate) fn bypassed(&self) {
+        add(&self.counts().bypassed, 1);
+    }
+
     pub(crate) fn load_began(&self) {
         add(&self.counts().loads, 1);
     }

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::builder::Builder;
-use self::core::{Core, Look};
+use self::core::Core;
+pub(crate) use self::core::{Ask, Look};
 pub(crate) use self::entry::Entry;
 pub use self::entry::{Cached, Found, Status, Why};
 use crate::bus::Change;
@@ -223,6 +224,10 @@ where
     /// The same for every handle, and another one for another cache that lives at the same time.
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.core).addr()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<K, V>> {
+        &self.core
     }
 
     pub(crate) fn key_change(&self, key: &K) -> Change {

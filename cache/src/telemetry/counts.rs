@@ -21,6 +21,8 @@ pub struct Stats {
     /// Of those that waited, the reads whose answer was that there is no value. They are counted
     /// above as well.
     pub negative: u64,
+    /// Requests that a [`CacheLayer`](crate::CacheLayer) sent past the cache.
+    pub bypassed: u64,
     /// Reads that ended with an error.
     pub errors: u64,
     /// Calls of a loader.
@@ -132,7 +134,7 @@ macro_rules! counts {
 }
 
 counts!(
-    stale l2_hits loaded joined negative errors loads failed_loads load_nanos stampedes superseded
-    expired outdated invalidated told missed filled refused unreadable store_errors bus_errors
+    stale l2_hits loaded joined negative bypassed errors loads failed_loads load_nanos stampedes
+    superseded expired outdated invalidated told missed filled refused unreadable store_errors bus_errors
     waited too_heavy
 );

@@ -42,6 +42,7 @@ impl Recorded {
             (reads("loaded"), |counts| &counts.loaded),
             (reads("joined"), |counts| &counts.joined),
             (reads("error"), |counts| &counts.errors),
+            (reads("bypassed"), |counts| &counts.bypassed),
             (counter!("terrace.cache.negative", "cache" => name()), |counts| &counts.negative),
             (counter!("terrace.cache.stampedes", "cache" => name()), |counts| &counts.stampedes),
             (gone("expired"), |counts| &counts.expired),
