@@ -122,7 +122,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Dead;
 
-fn gone<T>() -> Result<T, StoreError> {
+pub fn gone<T>() -> Result<T, StoreError> {
     Err(StoreError::of(StoreErrorKind::Unavailable, "secret"))
 }
 

@@ -2,7 +2,7 @@
 
 use terrace_cache::key::{CacheKey, KeyBuf};
 
-use crate::model::{StationId, TrackId};
+use crate::model::{Genre, StationId, TrackId};
 use crate::storage::{Order, StationQuery};
 
 impl CacheKey for StationId {
@@ -25,7 +25,7 @@ impl CacheKey for StationQuery {
             Order::Name => 1,
         };
         key.part(&self.search.as_deref().map(str::to_lowercase))
-            .part(&self.genre.map(|genre| genre.slug()))
+            .part(&self.genre.map(Genre::slug))
             .part(&order)
             .part(&self.window.limit)
             .part(&self.window.offset);
@@ -35,7 +35,6 @@ impl CacheKey for StationQuery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Genre;
     use crate::storage::Window;
 
     fn key(query: &StationQuery) -> Vec<u8> {

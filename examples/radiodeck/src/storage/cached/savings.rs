@@ -167,7 +167,8 @@ mod tests {
         }
         let mut saved = savings.so_far();
         assert_eq!((saved.questions, saved.queries, saved.per_mille()), (5, 2, 600));
-        let line = "5 questions, 2 answered from memory, 1 by another's query, 2 queries: 60.0 % saved";
+        let line =
+            "5 questions, 2 answered from memory, 1 by another's query, 2 queries: 60.0 % saved";
         assert_eq!(saved.to_string(), line);
         saved.servers = vec![Server { name: "a".into(), answering: true }];
         assert!(saved.to_string().contains("1 from Redis"), "{saved}");
