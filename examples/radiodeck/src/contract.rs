@@ -228,8 +228,8 @@ async fn costs_what_it_says(store: &dyn Store, rows: &Rows) {
     let ids: Vec<_> = rows.stations.iter().map(|station| station.id).collect();
     let few = counted(store.now_playing(&ids[..1], NOW)).await.1.queries;
     let many = counted(store.now_playing(&ids, NOW)).await.1.queries;
-    assert_eq!(few, many, "on air costs the same for one station and for all");
-    assert!(few <= 1, "on air costs one query at most, and took {few}");
+    let most = few.max(many);
+    assert!(most <= 1, "on air costs one query, for one station or for all, and took {most}");
     for rows in [1, 100] {
         let query = StationQuery::all(Window::page(1, rows));
         let queries = counted(store.stations(&query)).await.1.queries;
