@@ -283,6 +283,22 @@ async fn a_dead_cache_server_costs_no_answer() {
     until(async || third.saved_so_far().servers.iter().any(|server| !server.answering)).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_database_does_not_find_the_rows_of_an_old_one() {
+    let Some(_) = tools::require_or_skip("redis-server") else {
+        return;
+    };
+    let server = terrace_testkit::Redis::start().await.unwrap();
+    let (old, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (id, urls) = (free(), [server.url()]);
+    let store = shared(late_cluster(&old, Duration::ZERO).await, &urls);
+    let before = favourites(&store, id).await;
+    store.keep(listener(1), id, NOW).await.unwrap();
+    assert_eq!(favourites(&store, id).await, before + 1);
+    let again = shared(late_cluster(&new, Duration::ZERO).await, &urls);
+    assert_eq!(favourites(&again, id).await, before);
+}
+
 #[tokio::test]
 async fn a_bound_store_shares_the_caches_and_not_the_listener() {
     let directory = tempfile::tempdir().unwrap();

@@ -75,6 +75,7 @@ async fn run(options: Options) -> Result<(), launch::Error> {
     let data = launch::DataDir::new(options.data)?;
     let urls: Vec<_> = options.primary.into_iter().chain(options.replica).collect();
     store(&urls, data.path()).await?;
+    // An address that is none is said here, once, and not by each app server.
     levels(&options.redis, data.path())?;
 
     let servers = AppServers::start_alike(options.servers, &data).await?;

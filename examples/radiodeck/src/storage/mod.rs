@@ -146,6 +146,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// What tells its rows from another database's, if it knows.
+    fn database(&self) -> Option<String> {
+        None
+    }
+
     /// The nodes it is spread over.
     async fn nodes(&self) -> Nodes {
         Nodes::default()

@@ -30,6 +30,8 @@ pub struct Levels {
     bus: Arc<dyn Bus>,
     redis: Option<Redis>,
     freshness: Freshness,
+    /// Whose rows these are.
+    database: Option<String>,
 }
 
 impl Levels {
@@ -37,14 +39,21 @@ impl Levels {
     #[must_use]
     pub fn memory(sockets: Sockets) -> Self {
         let freshness = Freshness::default().l1_max_age(OLDEST);
-        Self { bus: Arc::new(sockets), redis: None, freshness }
+        Self { bus: Arc::new(sockets), redis: None, freshness, database: None }
     }
 
     /// Memory, and behind it cache servers that all app servers share. They tell each other what is
     /// old over every one of these.
     #[must_use]
     pub fn shared(redis: Redis, buses: Vec<PubSub>) -> Self {
-        Self { bus: Arc::new(Each(buses)), redis: Some(redis), freshness: Freshness::default() }
+        let (bus, freshness) = (Arc::new(Each(buses)), Freshness::default());
+        Self { bus, redis: Some(redis), freshness, database: None }
+    }
+
+    /// Keeps these rows apart from those of other databases whose caches have the same servers: of the
+    /// one, for example, that was there before it was made anew.
+    pub(super) fn of(self, database: Option<String>) -> Self {
+        Self { database, ..self }
     }
 
     /// How long values are served: as long as the library thinks right.
@@ -59,6 +68,10 @@ impl Levels {
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
         let cache = Cache::builder(name).freshness(self.freshness()).bus(Arc::clone(&self.bus));
+        let cache = match &self.database {
+            Some(database) => cache.tenant(database),
+            None => cache,
+        };
         match &self.redis {
             Some(redis) => cache.store(redis.clone(), Json),
             None => cache,

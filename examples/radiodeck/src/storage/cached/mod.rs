@@ -4,9 +4,9 @@
 //! it, after its commit. What belongs to one listener (who they are, what they keep) is asked of the
 //! database each time: it is read once a visit, and has to be right at once on every app server.
 //!
-//! Four files say what a cache needs to be told. [`keys`]: what a value is looked up by. [`caches`]:
-//! what is held, how it is loaded, what a write makes old. [`order`]: the same for lists, whose order
-//! changes with rows that they do not show. [`source`]: which node a value may be loaded from.
+//! Four files say what a cache needs to be told. `keys`: what a value is looked up by. `caches`:
+//! what is held, how it is loaded, what a write makes old. `order`: the same for lists, whose order
+//! changes with rows that they do not show. `source`: which node a value may be loaded from.
 
 mod caches;
 mod keys;
@@ -60,7 +60,7 @@ impl CachedStore {
     ///
     /// When the levels make no cache.
     pub fn new(inner: Arc<dyn Store>, levels: Levels) -> Result<Self, BuildError> {
-        let savings = Arc::new(Savings::default());
+        let (savings, levels) = (Arc::new(Savings::default()), levels.of(inner.database()));
         let caches = Caches::new(&Source::new(&inner, Arc::clone(&savings)), &levels)?;
         Ok(Self { inner, shared: Arc::new(Shared { caches, levels, savings }) })
     }

@@ -379,6 +379,11 @@ impl Store for PostgresStore {
         Some(Arc::new(Self { servers, place: Arc::clone(&self.place) }))
     }
 
+    fn database(&self) -> Option<String> {
+        let Servers::Replicated(nodes) = &self.servers else { return None };
+        nodes.database()
+    }
+
     async fn nodes(&self) -> Nodes {
         match &self.servers {
             Servers::One(_) => Nodes::default(),

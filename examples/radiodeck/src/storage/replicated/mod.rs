@@ -21,6 +21,9 @@ pub use self::event::Event;
 use super::{Node, Nodes, PostgresStore, SqliteStore, Store, StoreError, StoreErrorKind};
 use crate::seed::Seed;
 
+/// How long the primary may take to answer who could ask a replica instead.
+const NEWEST_WITHIN: Duration = Duration::from_secs(1);
+
 /// A store in a cluster of files, filled if it is new.
 ///
 /// # Errors
@@ -51,9 +54,6 @@ pub(super) struct Replicated<B: Backend> {
     /// Reads on the primary alone.
     newest: bool,
 }
-
-/// How long the primary may take to answer who could ask a replica instead.
-const NEWEST_WITHIN: Duration = Duration::from_secs(1);
 
 impl<B: Backend> Replicated<B> {
     pub(super) fn new(pool: RwPool<B>) -> Self {
@@ -105,6 +105,11 @@ impl<B: Backend> Replicated<B> {
             }
         };
         let _too_slow = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+    }
+
+    /// The number that all nodes share and no others have: known since the first of them answered.
+    pub(super) fn database(&self) -> Option<String> {
+        self.pool.status().system.map(|system| system.to_string())
     }
 
     pub(super) async fn status(&self) -> Nodes {

@@ -410,6 +410,11 @@ impl Store for SqliteStore {
         Some(Arc::new(Self { files: Files::Replicated(nodes.newest()) }))
     }
 
+    fn database(&self) -> Option<String> {
+        let Files::Replicated(nodes) = &self.files else { return None };
+        nodes.database()
+    }
+
     async fn nodes(&self) -> Nodes {
         match &self.files {
             Files::One { .. } => Nodes::default(),
