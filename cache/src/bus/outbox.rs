@@ -14,7 +14,7 @@ use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::hub::Hub;
 use super::publisher::Publisher;
@@ -91,19 +91,17 @@ struct Sender<C: Carrier> {
 
 impl<C: Carrier> Sender<C> {
     async fn run(mut self, mut requests: mpsc::Receiver<Request>, heartbeat: Heartbeat) {
-        // The first one at once: others then know of this process before it says anything.
-        let mut beats = interval(heartbeat.pause());
+        // At once: others then know of this process before it says anything.
+        self.beat().await;
+        let first = Instant::now() + heartbeat.pause();
+        let mut beats = interval_at(first, heartbeat.pause());
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut batch = Vec::new();
         loop {
             tokio::select! {
                 // Else a steady stream of requests might be all that is ever looked at.
                 biased;
-                _ = beats.tick() => {
-                    self.hub.notice_silence(Instant::now());
-                    // Who cannot be reached now hears the same number later.
-                    let _ = self.carrier.carry(&self.publisher.beat()).await;
-                }
+                _ = beats.tick() => self.beat().await,
                 received = requests.recv_many(&mut batch, WAITING) => {
                     if received == 0 {
                         // Who does not get it takes this process for silent.
@@ -115,6 +113,12 @@ impl<C: Carrier> Sender<C> {
                 }
             }
         }
+    }
+
+    async fn beat(&mut self) {
+        self.hub.notice_silence(Instant::now());
+        // Who cannot be reached now hears the same number later.
+        let _ = self.carrier.carry(&self.publisher.beat()).await;
     }
 
     /// Sends what several have asked for, space by space.

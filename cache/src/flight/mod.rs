@@ -11,6 +11,7 @@
 mod node;
 mod slots;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub(crate) struct Flight<V> {
     pub(crate) captured: Captured,
     pub(crate) node: Arc<Node>,
     bytes: Box<[u8]>,
+    /// How many readers have joined the one who began it.
+    joined: AtomicU64,
     outcome: OnceLock<Outcome<V>>,
     landed: Notify,
 }
@@ -56,6 +59,10 @@ pub(crate) enum From {
 }
 
 impl<V> Flight<V> {
+    pub(crate) fn joined(&self) -> u64 {
+        self.joined.load(Ordering::Relaxed)
+    }
+
     /// Waits until it has landed. Cancel safe.
     pub(crate) async fn landed(&self) -> &Outcome<V> {
         loop {

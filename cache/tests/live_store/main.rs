@@ -8,6 +8,7 @@ mod broken;
 mod dead;
 mod forgetful;
 mod odd;
+mod owing;
 mod promises;
 mod world;
 

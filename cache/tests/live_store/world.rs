@@ -128,6 +128,8 @@ pub(crate) async fn put(
     same("a fill", filled, Ok(terrace_cache::store::Filled::Kept))
 }
 
+// What is compared is made for it.
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn same<T: std::fmt::Debug + PartialEq>(
     what: &str,
     got: T,

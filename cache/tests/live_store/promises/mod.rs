@@ -1,13 +1,27 @@
 //! The promises. Each returns what is wrong.
 
+mod tags;
+mod writers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use terrace_cache::store::{Filled, Leased, Store, Want};
+use terrace_cache::store::{Filled, Leased, Want};
 use tokio::task::JoinSet;
 
-use crate::world::{KEEP, World, fetch, key, lease, put, same, tag, value, want, win};
+use crate::world::{KEEP, World, fetch, key, lease, put, same, value, want, win};
+
+pub(crate) use tags::{
+    a_bump_changes_the_version_that_is_held,
+    a_tag_that_is_new_is_held_at_the_second_try_at_the_latest,
+    a_tag_that_nobody_has_held_or_bumped_has_no_version,
+    a_tag_that_was_bumped_during_a_load_is_not_held,
+};
+pub(crate) use writers::{
+    a_reader_between_two_writers_keeps_nothing_old, a_writer_takes_the_right_from_a_reader,
+    of_two_writers_neither_fills,
+};
 
 type Found = Result<(), String>;
 
@@ -96,113 +110,6 @@ pub(crate) async fn a_lease_of_before_a_clear_is_in_nobodys_way(world: &World) -
     put(&world.two, &key(&7), "new").await
 }
 
-pub(crate) async fn a_tag_that_was_bumped_during_a_load_is_not_held(world: &World) -> Found {
-    // Whether the tag is known before or not.
-    for known in [false, true] {
-        let (key, tag) = (key(&known), tag(u8::from(known)));
-        if known {
-            same("a bump", world.two.bump_tags(&[tag]).await, Ok(()))?;
-        }
-        let lease = win(&world.one, &key).await?;
-        same("a bump", world.two.bump_tags(&[tag]).await, Ok(()))?;
-        let held = world.one.hold_tags(&lease, &[tag]).await;
-        same("tags held after a bump", held, Ok(None))?;
-    }
-    Ok(())
-}
-
-pub(crate) async fn a_bump_changes_the_version_that_is_held(world: &World) -> Found {
-    let tags: Vec<_> = (0..10).map(tag).collect();
-    let lease = win(&world.one, &key(&7)).await?;
-    let held = world.one.hold_tags(&lease, &tags).await.map_err(|error| error.to_string())?;
-    let held: Vec<_> = held.ok_or("no tags held")?.into_iter().map(Some).collect();
-    let versions = world.two.tag_versions(&tags).await;
-    same("versions", versions, Ok(held.clone()))?;
-    same("a bump", world.two.bump_tags(&tags[..5]).await, Ok(()))?;
-    let versions = world.one.tag_versions(&tags).await.map_err(|error| error.to_string())?;
-    for (n, (version, held)) in versions.into_iter().zip(held).enumerate() {
-        same("whether a version changed", version != held, n < 5)?;
-    }
-    Ok(())
-}
-
-pub(crate) async fn a_tag_that_nobody_has_held_or_bumped_has_no_version(world: &World) -> Found {
-    same("a bump", world.one.bump_tags(&[tag(1)]).await, Ok(()))?;
-    same("versions", world.two.tag_versions(&[tag(2)]).await, Ok(vec![None]))
-}
-
-pub(crate) async fn a_tag_that_is_new_is_held_at_the_second_try_at_the_latest(
-    world: &World,
-) -> Found {
-    let tags: Vec<_> = (100..110).map(tag).collect();
-    let busy = [tag(1), tag(2), tag(3), tag(4), tag(5)];
-    let first = win(&world.one, &key(&7)).await?;
-    same("a bump", world.two.bump_tags(&busy).await, Ok(()))?;
-    // Whether another tag's bump was on the same node is not known.
-    let _ = world.one.hold_tags(&first, &tags).await;
-    same("a release", world.one.release(&key(&7), &first).await, Ok(()))?;
-    let second = win(&world.one, &key(&7)).await?;
-    same("a bump", world.two.bump_tags(&busy).await, Ok(()))?;
-    let held = world.one.hold_tags(&second, &tags).await;
-    same("whether tags are held", held.map(|held| held.is_some()), Ok(true))
-}
-
-async fn write(store: &Arc<dyn Store>) -> Result<terrace_cache::store::Lease, String> {
-    store.lease_for_write(&key(&7)).await.map_err(|error| error.to_string())
-}
-
-pub(crate) async fn of_two_writers_neither_fills(world: &World) -> Found {
-    let first = write(&world.one).await?;
-    let second = write(&world.two).await?;
-    let third = write(&world.two).await?;
-    same("a reader", kind(&lease(&world.two, want(&key(&7))).await), "busy")?;
-    same("a release", world.one.release(&key(&7), &first).await, Ok(()))?;
-    same("a reader", kind(&lease(&world.two, want(&key(&7))).await), "busy")?;
-    for lease in [second, third, first] {
-        let filled = world.one.fill(&key(&7), &lease, "whose?".into(), KEEP).await;
-        same("a fill", filled, Ok(Filled::Refused))?;
-    }
-    same("a fetch", value(&world.two, &key(&7)).await, Ok(None))
-}
-
-pub(crate) async fn a_writer_takes_the_right_from_a_reader(world: &World) -> Found {
-    let reader = win(&world.one, &key(&7)).await?;
-    let writer = write(&world.two).await?;
-    let filled = world.one.fill(&key(&7), &reader, "old".into(), KEEP).await;
-    same("the reader's fill", filled, Ok(Filled::Refused))?;
-    let filled = world.two.fill(&key(&7), &writer, "new".into(), KEEP).await;
-    same("the writer's fill", filled, Ok(Filled::Kept))?;
-    same("a fetch", value(&world.one, &key(&7)).await, some("new"))
-}
-
-/// The first of two writers ends and takes their mark away; a reader loads before the second has
-/// committed. See the module `store::redis`, "Two writers".
-pub(crate) async fn a_reader_between_two_writers_keeps_nothing_old(world: &World) -> Found {
-    for fills_in_time in [false, true] {
-        let first = write(&world.one).await?;
-        let second = write(&world.two).await?;
-        let filled = world.one.fill(&key(&7), &first, "first".into(), KEEP).await;
-        same("the first writer's fill", filled, Ok(Filled::Refused))?;
-        same("its removal", world.one.remove(&[key(&7)]).await, Ok(()))?;
-
-        let reader = win(&world.one, &key(&7)).await?;
-        if fills_in_time {
-            let filled = world.one.fill(&key(&7), &reader, "first".into(), KEEP).await;
-            same("the reader's fill", filled, Ok(Filled::Kept))?;
-        }
-        // The second has committed now.
-        let filled = world.two.fill(&key(&7), &second, "second".into(), KEEP).await;
-        same("the second writer's fill", filled, Ok(Filled::Refused))?;
-        same("its removal", world.two.remove(&[key(&7)]).await, Ok(()))?;
-        if !fills_in_time {
-            let filled = world.one.fill(&key(&7), &reader, "first".into(), KEEP).await;
-            same("the reader's late fill", filled, Ok(Filled::Refused))?;
-        }
-        same("a fetch", value(&world.one, &key(&7)).await, Ok(None))?;
-    }
-    Ok(())
-}
-
 pub(crate) async fn a_lease_that_is_given_back_goes_to_the_next(world: &World) -> Found {
     let first = win(&world.one, &key(&7)).await?;
     same("a reader", kind(&lease(&world.two, want(&key(&7))).await), "busy")?;
@@ -244,8 +151,8 @@ pub(crate) async fn a_value_that_was_seen_is_replaced_and_another_is_found(world
 /// Waits for the store's clock, by looking.
 pub(crate) async fn values_and_leases_end_by_the_stores_clock(world: &World) -> Found {
     let store = &world.hasty;
-    let first = win(store, &key(&1)).await?;
-    let filled = store.fill(&key(&1), &first, "short".into(), 300).await;
+    let first = win(&world.one, &key(&1)).await?;
+    let filled = world.one.fill(&key(&1), &first, "short".into(), 300).await;
     same("a fill", filled, Ok(Filled::Kept))?;
     let second = win(store, &key(&2)).await?;
     let mut looks = 0;
@@ -298,7 +205,7 @@ pub(crate) async fn answers_come_in_the_order_of_the_questions(world: &World) ->
     }
     // The first twice.
     let order = [3_usize, 0, 1, 2, 10, 9, 8, 3, 4];
-    let keys: Vec<_> = order.iter().map(|n| key(n)).collect();
+    let keys: Vec<_> = order.iter().map(key).collect();
     for (n, fetched) in order.iter().zip(world.two.fetch(&keys).await) {
         let wanted = (n % 2 == 0).then(|| Bytes::from(n.to_string()));
         same("a fetch", fetched.map(|fetched| fetched.value), Ok(wanted))?;
