@@ -200,7 +200,7 @@ where
         };
         // The standard library's own seed, from the operating system.
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
-        let level = Level::new(self.policy, self.capacity, self.absences(), seed)?;
+        let level = Level::new(self.policy, self.capacity, self.absences())?;
         let telemetry = Telemetry::new(&space, self.headroom);
         let shared = self.store.map(|(store, codec)| Shared {
             store: store.open(Terms {

@@ -15,7 +15,7 @@ use crate::flight::Flights;
 use crate::freshness::{Freshness, Lifetime, Moment, Verdict};
 use crate::key::{CacheKey, Space};
 use crate::load::Loaders;
-use crate::place::{Placed, Places};
+use crate::place::{Kept, Placed, Places};
 use crate::telemetry::Telemetry;
 use crate::version::{Captured, Versions};
 
@@ -81,9 +81,9 @@ where
     /// the others need.
     #[inline]
     pub(crate) fn hit(&self, key: &K) -> Option<Cached<V>> {
-        self.places.with(key, |place, bytes| {
+        self.places.look(key, |place, asked| {
             let entry = self.level.value(place)?;
-            let plain = *entry.bytes == *bytes
+            let plain = entry.key.is(asked)
                 && self.is_current(&entry)
                 && Instant::now() < entry.plain_until;
             plain.then(|| {
@@ -105,7 +105,7 @@ where
         let plain = lifetime.plainly_fresh_until().instant(self.origin);
         // What no clock can show is far enough away in a year.
         let plain_until = plain.unwrap_or_else(far);
-        Entry { value, bytes: bytes.into(), stamp: None, lifetime, plain_until, loaded, written }
+        Entry { value, key: Kept::new(bytes), stamp: None, lifetime, plain_until, loaded, written }
     }
 
     pub(crate) fn look(&self, key: &K) -> Look<V> {

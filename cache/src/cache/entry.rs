@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::freshness::{Lifetime, Moment};
+use crate::place::Kept;
 use crate::version::Stamp;
 
 /// What the first level keeps.
 pub(crate) struct Entry<V> {
     /// `None`: it is known that there is no value.
     pub(crate) value: Option<V>,
-    /// The key's encoding: two keys may have one place.
-    pub(crate) bytes: Box<[u8]>,
+    /// Two keys may have one place.
+    pub(crate) key: Kept,
     /// `None`: it was never kept.
     pub(crate) stamp: Option<Stamp>,
     pub(crate) lifetime: Lifetime,

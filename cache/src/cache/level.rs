@@ -6,6 +6,7 @@ use super::Entry;
 use crate::engine::{self, Capacity, Engine, EngineError, Policy, TooHeavy, Usage};
 use crate::error::LoadError;
 use crate::freshness::{Backoff, Lifetime};
+use crate::place::Asked;
 
 /// Keys whose loads have failed lately, at most. With an outage everything fails; who is forgotten is
 /// loaded once more.
@@ -30,12 +31,11 @@ impl<V: Send + Sync + 'static> Level<V> {
         policy: Policy,
         capacity: Capacity,
         absences: usize,
-        seed: u64,
     ) -> Result<Self, EngineError> {
         Ok(Self {
-            values: engine::build(policy, capacity, seed)?,
-            absences: engine::build(policy, Capacity::entries(absences), seed)?,
-            failures: engine::build(policy, Capacity::entries(FAILURES), seed)?,
+            values: engine::build_hashed(policy, capacity)?,
+            absences: engine::build_hashed(policy, Capacity::entries(absences))?,
+            failures: engine::build_hashed(policy, Capacity::entries(FAILURES))?,
         })
     }
 
@@ -52,7 +52,7 @@ impl<V: Send + Sync + 'static> Level<V> {
             Some(entry) => entry,
             None => self.absences.get(&place)?,
         };
-        (*found.bytes == *bytes).then_some(found)
+        found.key.is(Asked::Bytes(bytes)).then_some(found)
     }
 
     /// Keeps an entry in place of what there is, value or absence.

@@ -17,6 +17,7 @@ use crate::bus::{Change, Subscriber};
 use crate::error::{InvalidateError, PutError};
 use crate::freshness::{Kept, Load, Moment};
 use crate::key::CacheKey;
+use crate::place::Placed;
 use crate::store::{Filled, Lease, StoreError};
 use crate::tag::Tag;
 use crate::version::Captured;
@@ -119,7 +120,7 @@ where
         };
         let entry = self.written(value, &placed.bytes, lease.as_ref(), given);
         let stored = self.put_store(&placed.bytes, lease, &entry, tags).await;
-        let entry = self.put_here(&captured, placed.place, entry, tags);
+        let entry = self.put_here(&captured, &placed, entry, tags);
         unfinished.over();
         self.tell(&change).await;
         match stored {
@@ -186,11 +187,12 @@ where
     fn put_here(
         &self,
         captured: &Captured,
-        place: u64,
+        placed: &Placed,
         entry: Entry<V>,
         tags: &[Tag],
     ) -> Arc<Entry<V>> {
-        let weight = self.weigh(&entry.bytes, entry.value.as_ref());
+        let place = placed.place;
+        let weight = self.weigh(&placed.bytes, entry.value.as_ref());
         let keep = entry.lifetime.gone_at() > entry.loaded;
         let tags: Vec<u64> = tags.iter().map(|tag| tag.place()).collect();
         let mut entry = Arc::new(entry);

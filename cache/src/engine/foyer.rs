@@ -1,4 +1,4 @@
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,16 +8,16 @@ use foyer_memory::{
     Cache, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig,
 };
 
-use super::hasher::Seeded;
 use super::{Capacity, Engine, Policy, TooHeavy, Usage};
 
 /// foyer-memory as a plain store.
-pub(super) struct Foyer<K, V>
+pub(super) struct Foyer<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
 {
-    cache: Cache<K, Slot<V>, Seeded>,
+    cache: Cache<K, Slot<V>, S>,
     limit: usize,
     /// Raised by `clear`: what a reader holds at that moment is not removed by the library.
     generation: Arc<AtomicU64>,
@@ -54,12 +54,13 @@ struct Slot<V> {
     generation: u64,
 }
 
-impl<K, V> Foyer<K, V>
+impl<K, V, S> Foyer<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
 {
-    pub(super) fn new(policy: Policy, capacity: Capacity, hasher: Seeded) -> Self {
+    pub(super) fn new(policy: Policy, capacity: Capacity, hasher: S) -> Self {
         let config: EvictionConfig = match policy {
             Policy::Lru => LruConfig::default().into(),
             Policy::Lfu => LfuConfig::default().into(),
@@ -84,10 +85,11 @@ where
     }
 }
 
-impl<K, V> Engine<K, V> for Foyer<K, V>
+impl<K, V, S> Engine<K, V> for Foyer<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Send + Sync + 'static,
 {
     fn get(&self, key: &K) -> Option<V> {
         let entry = self.cache.get(key)?;

@@ -1,4 +1,4 @@
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::{FixedState, FoldHasher};
 
@@ -21,5 +21,41 @@ impl BuildHasher for Seeded {
     #[inline]
     fn build_hasher(&self) -> Self::Hasher {
         self.0.build_hasher()
+    }
+}
+
+/// For keys that are hashes already: a number is its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hashed;
+
+/// Returns what was written last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Itself(u64);
+
+impl BuildHasher for Hashed {
+    type Hasher = Itself;
+
+    #[inline]
+    fn build_hasher(&self) -> Itself {
+        Itself(0)
+    }
+}
+
+impl Hasher for Itself {
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    /// Not for what is no number; it is right all the same, and slow.
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[inline]
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
     }
 }

@@ -37,7 +37,7 @@ mod policy;
 mod quick;
 
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 pub use capacity::{Capacity, SHARDS};
 pub use policy::{Policy, UnknownPolicy};
@@ -164,10 +164,33 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
+    build_with(policy, capacity, hasher::Seeded::new(seed))
+}
+
+/// The same for keys that are hashes already, of a hash that nobody outside can guess.
+pub(crate) fn build_hashed<V>(
+    policy: Policy,
+    capacity: Capacity,
+) -> Result<Box<dyn Engine<u64, V>>, EngineError>
+where
+    V: Clone + Send + Sync + 'static,
+{
+    build_with(policy, capacity, hasher::Hashed)
+}
+
+fn build_with<K, V, S>(
+    policy: Policy,
+    capacity: Capacity,
+    hasher: S,
+) -> Result<Box<dyn Engine<K, V>>, EngineError>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
+{
     if capacity.weight == 0 {
         return Err(EngineError::ZeroCapacity);
     }
-    let hasher = hasher::Seeded::new(seed);
     match policy {
         #[cfg(feature = "foyer")]
         Policy::Lru | Policy::Lfu | Policy::Fifo | Policy::S3Fifo | Policy::Sieve => {

@@ -1,4 +1,4 @@
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,7 +6,6 @@ use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::hasher::Seeded;
 use super::{Capacity, Engine, Policy, TooHeavy, Usage};
 
 /// moka as a plain store.
@@ -14,8 +13,8 @@ use super::{Capacity, Engine, Policy, TooHeavy, Usage};
 /// moka applies reads and writes later, in batches, which are started by their number or by the clock.
 /// Here each write applies what is outstanding: it keeps the weight within the capacity, and hits
 /// independent of the clock. It costs writers a lock that they would otherwise share out.
-pub(super) struct Moka<K, V> {
-    cache: Cache<K, Slot<V>, Seeded>,
+pub(super) struct Moka<K, V, S> {
+    cache: Cache<K, Slot<V>, S>,
     capacity: usize,
     limit: usize,
     /// Raised by `clear`: moka's own compares times, and two can be equal.
@@ -30,12 +29,13 @@ struct Slot<V> {
     generation: u64,
 }
 
-impl<K, V> Moka<K, V>
+impl<K, V, S> Moka<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(policy: Policy, capacity: Capacity, hasher: Seeded) -> Self {
+    pub(super) fn new(policy: Policy, capacity: Capacity, hasher: S) -> Self {
         let eviction = match policy {
             Policy::MokaLru => EvictionPolicy::lru(),
             _ => EvictionPolicy::tiny_lfu(),
@@ -58,10 +58,11 @@ where
     }
 }
 
-impl<K, V> Engine<K, V> for Moka<K, V>
+impl<K, V, S> Engine<K, V> for Moka<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
 {
     fn get(&self, key: &K) -> Option<V> {
         let slot = self.cache.get(key)?;

@@ -1,11 +1,10 @@
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
-use super::hasher::Seeded;
 use super::{Capacity, Engine, TooHeavy, Usage};
 
 /// The library's share of a shard for what was asked for again: nothing heavier ever enters. Set
@@ -13,8 +12,8 @@ use super::{Capacity, Engine, TooHeavy, Usage};
 const HOT: f64 = 0.97;
 
 /// quick_cache as a plain store.
-pub(super) struct Quick<K, V> {
-    cache: Cache<K, Slot<V>, SlotWeight, Seeded, Evicted>,
+pub(super) struct Quick<K, V, S> {
+    cache: Cache<K, Slot<V>, SlotWeight, S, Evicted>,
     limit: usize,
     evicted: Evicted,
 }
@@ -46,12 +45,13 @@ impl<K, V> Weighter<K, Slot<V>> for SlotWeight {
     }
 }
 
-impl<K, V> Quick<K, V>
+impl<K, V, S> Quick<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(capacity: Capacity, hasher: Seeded) -> Self {
+    pub(super) fn new(capacity: Capacity, hasher: S) -> Self {
         let shards = capacity.shards() as u64;
         // The library rounds shares up, and would hold more than it was given.
         let weight = capacity.weight as u64 / shards * shards;
@@ -74,10 +74,11 @@ where
     }
 }
 
-impl<K, V> Engine<K, V> for Quick<K, V>
+impl<K, V, S> Engine<K, V> for Quick<K, V, S>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
+    S: BuildHasher + Clone + Send + Sync + 'static,
 {
     fn get(&self, key: &K) -> Option<V> {
         self.cache.get(key).map(|slot| slot.value)

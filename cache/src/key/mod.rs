@@ -75,6 +75,14 @@ pub trait CacheKey {
     /// hashes with a random seed, no maps without an order.
     fn encode(&self, key: &mut KeyBuf);
 
+    /// What the key is if it is one number or one text. The keys of this module say it, for whom a
+    /// hit then need not encode anything; for all others the encoding is looked at.
+    #[doc(hidden)]
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        Plain::Other
+    }
+
     /// Writes several of these as one part. As it comes, a list; `u8` writes them as bytes.
     fn encode_slice(items: &[Self], key: &mut KeyBuf)
     where
@@ -82,4 +90,48 @@ pub trait CacheKey {
     {
         key.list(items);
     }
+}
+
+/// The two kinds of keys that nearly all caches have.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plain<'a> {
+    /// An integer from 0 to `u64::MAX`.
+    Number(u64),
+    /// A string.
+    Text(&'a str),
+    /// Anything else, which only its encoding tells.
+    Other,
+}
+
+impl<'a> Plain<'a> {
+    /// What an encoding is: the same as the key itself says, if it says anything.
+    pub(crate) fn read(encoding: &'a [u8]) -> Self {
+        Self::number(encoding).or_else(|| Self::text(encoding)).unwrap_or(Self::Other)
+    }
+
+    fn number(encoding: &[u8]) -> Option<Self> {
+        let digits = encoding.strip_prefix(b"i")?.strip_suffix(b",")?;
+        let number = canonical(digits)?;
+        Some(Self::Number(number))
+    }
+
+    fn text(encoding: &'a [u8]) -> Option<Self> {
+        let (length, text) = split(encoding.strip_prefix(b"s")?)?;
+        let whole = canonical(length) == u64::try_from(text.len()).ok();
+        whole.then(|| std::str::from_utf8(text).ok().map(Self::Text)).flatten()
+    }
+}
+
+/// What stands before the first comma, and after it.
+fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let comma = bytes.iter().position(|byte| *byte == b',')?;
+    Some((bytes.get(..comma)?, bytes.get(comma + 1..)?))
+}
+
+/// A number in the one spelling that it has.
+fn canonical(digits: &[u8]) -> Option<u64> {
+    let plain = digits.iter().all(u8::is_ascii_digit)
+        && (digits.len() == 1 || digits.first() != Some(&b'0'));
+    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{CacheKey, KeyBuf};
+use super::{CacheKey, KeyBuf, Plain};
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
@@ -11,6 +11,11 @@ macro_rules! integers {
             #[inline]
             fn encode(&self, key: &mut KeyBuf) {
                 key.integer(*self);
+            }
+
+            #[inline]
+            fn plain(&self) -> Plain<'_> {
+                u64::try_from(*self).map_or(Plain::Other, Plain::Number)
             }
         }
     )*};
@@ -22,6 +27,11 @@ impl CacheKey for u8 {
     #[inline]
     fn encode(&self, key: &mut KeyBuf) {
         key.integer(*self);
+    }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        Plain::Number(u64::from(*self))
     }
 
     fn encode_slice(items: &[Self], key: &mut KeyBuf) {
@@ -45,11 +55,21 @@ impl CacheKey for str {
     fn encode(&self, key: &mut KeyBuf) {
         key.run(b's', self.as_bytes());
     }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        Plain::Text(self)
+    }
 }
 
 impl CacheKey for String {
     fn encode(&self, key: &mut KeyBuf) {
         self.as_str().encode(key);
+    }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        Plain::Text(self)
     }
 }
 
@@ -84,11 +104,21 @@ impl<K: CacheKey + ?Sized> CacheKey for &K {
     fn encode(&self, key: &mut KeyBuf) {
         K::encode(self, key);
     }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        K::plain(self)
+    }
 }
 
 impl<K: CacheKey + ?Sized> CacheKey for Box<K> {
     fn encode(&self, key: &mut KeyBuf) {
         K::encode(self, key);
+    }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        K::plain(self)
     }
 }
 
@@ -96,11 +126,21 @@ impl<K: CacheKey + ?Sized> CacheKey for Arc<K> {
     fn encode(&self, key: &mut KeyBuf) {
         K::encode(self, key);
     }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        K::plain(self)
+    }
 }
 
 impl<K: CacheKey + ToOwned + ?Sized> CacheKey for Cow<'_, K> {
     fn encode(&self, key: &mut KeyBuf) {
         K::encode(self, key);
+    }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        K::plain(self)
     }
 }
 
@@ -112,6 +152,11 @@ impl CacheKey for () {
 impl<A: CacheKey> CacheKey for (A,) {
     fn encode(&self, key: &mut KeyBuf) {
         self.0.encode(key);
+    }
+
+    #[inline]
+    fn plain(&self) -> Plain<'_> {
+        self.0.plain()
     }
 }
 
