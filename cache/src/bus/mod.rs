@@ -4,6 +4,43 @@
 //! says the number again when it has nothing to send. A receiver that misses one, that lagged behind,
 //! or whose connection was away does not know what it missed, and is told so: its cache then takes
 //! its whole first level for old.
+//!
+//! | bus | reaches | needs |
+//! |---|---|---|
+//! | `Sockets` | the processes of one machine | a directory |
+//! | `PubSub` | processes anywhere | a Redis or Valkey server, feature `redis` |
+//! | [`Local`] | caches of one process | nothing: for tests |
+//!
+//! A process that ends with an invalidation unsent, or a publisher that others do not hear, is
+//! noticed by its silence, after five heartbeats. What none of this finds, a network that is cut for
+//! a time, is what [`l1_max_age`](crate::freshness::Freshness::l1_max_age) is for.
+
+mod counts;
+mod error;
+mod frame;
+mod heartbeat;
+mod hub;
+mod local;
+mod outbox;
+mod publisher;
+#[cfg(feature = "redis")]
+mod redis;
+mod rule;
+mod sequence;
+#[cfg(unix)]
+mod sockets;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "redis")]
+pub use self::redis::PubSub;
+pub use counts::Counts;
+pub use error::OpenError;
+pub use heartbeat::{Heartbeat, HeartbeatError};
+pub use local::{Local, LocalNode};
+#[cfg(unix)]
+pub use sockets::Sockets;
 
 use std::fmt;
 use std::sync::Weak;
