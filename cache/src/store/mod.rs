@@ -19,12 +19,34 @@
 //! - **Failure.** No call waits for longer than the store's budget. An error is an outcome like any
 //!   other: reads go on without the store, an invalidation is reported as not done.
 
+#[cfg(feature = "redis")]
+mod breaker;
+mod memory;
+pub mod nodes;
+#[cfg(feature = "redis")]
+mod owed;
+mod random;
+#[cfg(feature = "redis")]
+#[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+pub mod redis;
+
 use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::key::WireKey;
+
+pub use memory::Memory;
+
+/// The longest that a value is kept, in milliseconds: a week. What a store remembers of a tag must
+/// outlive the entries that carry it, and is therefore kept a day longer.
+pub const KEEP_AT_MOST: u64 = 7 * 24 * 60 * 60 * 1_000;
+
+/// What two values are compared by where one was [seen](Want::seen) before.
+fn tail(value: &[u8]) -> &[u8] {
+    &value[value.len().saturating_sub(8)..]
+}
 
 /// A tag as a store knows it: [`hash128`](crate::key::hash128) of the space's name and the tag's
 /// encoding.
@@ -58,7 +80,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Option<Vec<u64>>, StoreError>;
 
     /// Keeps a value under a lease, which ends with it, and drops it by itself after
-    /// `keep_millis`.
+    /// `keep_millis`, or after [`KEEP_AT_MOST`] if that is sooner.
     async fn fill(
         &self,
         key: &WireKey,
