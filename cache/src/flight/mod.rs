@@ -11,6 +11,9 @@
 mod node;
 mod slots;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
