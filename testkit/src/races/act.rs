@@ -1,5 +1,7 @@
 //! One cell: how each of its orders is brought about.
 
+use std::time::Duration;
+
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::advance;
 
@@ -13,7 +15,7 @@ const LATEST: usize = 8;
 /// Readers after the acknowledgement, one a step.
 const READERS: usize = 12;
 /// Steps after which everything that was begun is over.
-const SETTLED: usize = 200;
+const SETTLED: usize = 64;
 
 /// Plays every cell that this world has, in all its orders.
 pub async fn run<W: World>() -> Matrix {
@@ -80,7 +82,7 @@ async fn play<W: World>(cell: Cell, point: &str, step: usize) -> Result<usize, S
         Writer::Told => world.bus(Bus::Deliver),
         Writer::Lost => {
             world.bus(Bus::Lose);
-            advance(W::L1_MAX_AGE.unwrap_or_default()).await;
+            advance(W::L1_MAX_AGE.unwrap_or_default() + Duration::from_millis(1)).await;
         }
     }
     for reader in 0..READERS {
