@@ -13,15 +13,27 @@ use tokio::time::sleep;
 
 /// Chance that all parts of one run share, in the order in which they come.
 #[derive(Clone, Debug)]
-pub(crate) struct Chance(Arc<Mutex<Rng>>);
+pub(crate) struct Chance {
+    rng: Arc<Mutex<Rng>>,
+    sleeps: bool,
+}
 
 impl Chance {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(Rng::with_seed(seed))))
+        Self { rng: Arc::new(Mutex::new(Rng::with_seed(seed))), sleeps: true }
+    }
+
+    /// For a clock that cannot be paused.
+    pub(crate) fn without_time(seed: u64) -> Self {
+        Self { sleeps: false, ..Self::new(seed) }
+    }
+
+    pub(crate) fn sleeps(&self) -> bool {
+        self.sleeps
     }
 
     pub(crate) fn below(&self, limit: u64) -> u64 {
-        self.0.lock().unwrap().u64(..limit)
+        self.rng.lock().unwrap().u64(..limit)
     }
 
     /// Whether something happens that happens once in `times`.
@@ -34,7 +46,7 @@ impl Chance {
         for _ in 0..self.below(5) {
             yield_now().await;
         }
-        if self.once_in(8) {
+        if self.once_in(8) && self.sleeps {
             sleep(Duration::from_millis(self.below(200))).await;
         }
     }
