@@ -8,9 +8,14 @@ mod gated;
 mod naive;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::future::ready;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use terrace_cache::bus::Local;
 use terrace_cache::codec::Json;
 use terrace_cache::freshness::Freshness;
@@ -20,6 +25,7 @@ use terrace_cache::{Cache, LoadCx};
 use terrace_testkit::races::{
     Bus, Cell, During, Gate, Matrix, Op, Source, Subject, World, Writer, run,
 };
+use tokio::runtime::Handle;
 
 use self::gated::{Gated, Gates};
 use self::naive::Naive;
@@ -181,6 +187,60 @@ async fn with_a_bus_alone_nobody_reads_an_old_value_after_a_write() {
 #[tokio::test(start_paused = true)]
 async fn in_one_process_nobody_reads_an_old_value_after_a_write() {
     never_old(&run::<Terrace<false, false>>().await);
+}
+
+/// A write and a reader between the end of a load and its publication: in the weigher, which is
+/// called there. Returns what that reader got, and the next.
+async fn write_in_the_weigher(op: Op) -> (u64, u64) {
+    type Reader = BoxFuture<'static, Result<u64, String>>;
+    let source = Source::new();
+    let node: Arc<OnceLock<Node>> = Arc::default();
+    let reader: Arc<Mutex<Option<Reader>>> = Arc::default();
+    let weigher = {
+        let (node, reader) = (Arc::clone(&node), Arc::clone(&reader));
+        let first = AtomicBool::new(true);
+        move |_: &[u8], _: &u64| {
+            if first.swap(false, Ordering::SeqCst)
+                && let Some(node) = node.get().cloned()
+            {
+                // With neither store nor bus, a write waits for nothing.
+                node.write(op).now_or_never().unwrap().unwrap();
+                let runtime = Handle::current();
+                // A thread of its own: who reads in the weigher itself would wait for itself.
+                let read = thread::spawn(move || {
+                    let _entered = runtime.enter();
+                    let mut read: Reader = Box::pin(async move { node.read().await });
+                    match (&mut read).now_or_never() {
+                        Some(at_once) => Box::pin(ready(at_once)),
+                        None => read,
+                    }
+                });
+                let read = read.join().unwrap();
+                *reader.lock().unwrap() = Some(read);
+            }
+            1
+        }
+    };
+    let cache = Cache::builder("weigher")
+        .capacity_bytes(64, weigher)
+        .loader(source.clone(), |source, id, cx: LoadCx<u64>| async move {
+            let value = source.load().await;
+            cx.tag(row("numbers", id));
+            Ok::<_, Infallible>(Some(value))
+        })
+        .build()
+        .unwrap();
+    let node = node.get_or_init(|| Node { source, cache });
+    node.read().await.unwrap();
+    let read = reader.lock().unwrap().take().unwrap();
+    (read.await.unwrap(), node.read().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_write_between_the_end_of_a_load_and_its_publication_is_not_lost() {
+    for op in Op::ALL {
+        assert_eq!(write_in_the_weigher(op).await, (2, 2), "{op:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,6 @@ const FIRST: u64 = 0x7E44_ACE0;
 const SEEDS: usize = 60;
 const TASKS: usize = 4;
 const STEPS: usize = 80;
-const MAX_AGE: Duration = Duration::from_millis(700);
 
 /// What is wrong on purpose.
 #[derive(Clone, Copy, PartialEq)]
@@ -50,26 +49,32 @@ struct Run {
     local: Local,
     /// Whether messages may be held.
     holds: bool,
-    /// Whether one thread delivers what another one has sent, which then is acknowledged before.
-    threads: bool,
+    /// Whether what is not held has reached the others when it is acknowledged. With threads it has
+    /// not: one thread may be delivering what another one has sent.
+    told: bool,
     nodes: Vec<Cache<u64, u64>>,
 }
 
 impl Run {
     fn new(chance: Chance, mutant: Mutant) -> Self {
-        let checker = Checker::new(MAX_AGE);
-        let (store, bus) = match mutant {
-            Mutant::NoLease => (true, true),
-            Mutant::NoBus => (true, false),
-            Mutant::None | Mutant::TooEarly => (!chance.once_in(4), true),
+        // The shorter one is over before many a load is.
+        let max_age = Duration::from_millis(250 + chance.below(2) * 650);
+        let checker = Checker::new(max_age);
+        let store = matches!(mutant, Mutant::NoLease | Mutant::NoBus) || !chance.once_in(4);
+        let bus = match mutant {
+            // With neither, each takes itself for alone, and nothing is promised between them.
+            Mutant::None => !store || !chance.once_in(3),
+            Mutant::NoBus => false,
+            Mutant::TooEarly | Mutant::NoLease => true,
         };
+        let told = (bus || mutant == Mutant::NoBus) && chance.sleeps();
         let memory = Shaky {
             inner: Memory::new(),
             chance: chance.clone(),
             forces: mutant == Mutant::NoLease,
         };
         let local = Local::new();
-        let freshness = freshness(&chance);
+        let freshness = freshness(&chance).l1_max_age(max_age);
         let node = |seed: u64| {
             let state = (chance.clone(), checker.clone());
             let mut builder = Cache::builder("races")
@@ -87,8 +92,7 @@ impl Run {
         };
         let nodes = (0..NODES as u64).map(node).collect();
         let holds = mutant == Mutant::None && chance.once_in(2);
-        let threads = !chance.sleeps();
-        Self { mutant, chance, checker, local, holds, threads, nodes }
+        Self { mutant, chance, checker, local, holds, told, nodes }
     }
 
     async fn play(self: &Arc<Self>) {
@@ -114,9 +118,9 @@ impl Run {
             }
             self.chance.pause().await;
             self.chance.pause().await;
-            match self.threads {
-                true => self.local.release(),
-                false => self.checker.deliver(|| self.local.release()),
+            match self.told {
+                true => self.checker.deliver(|| self.local.release()),
+                false => self.local.release(),
             }
             yield_now().await;
         }
@@ -223,8 +227,7 @@ impl Run {
     }
 
     fn acknowledge(&self, node: usize, written: &[(u64, u64)]) {
-        // What is not held was delivered before this.
-        self.checker.acknowledge(node, written, !self.holds && !self.threads);
+        self.checker.acknowledge(node, written, self.told && !self.holds);
     }
 
     fn look<E>(&self, started: &checker::Started, cached: Result<Cached<u64>, E>) {
@@ -251,7 +254,6 @@ fn freshness(chance: &Chance) -> Freshness {
         .soft_timeout(ms(100))
         .hard_timeout(ms(1_000))
         .error_backoff(ms(20), ms(100))
-        .l1_max_age(MAX_AGE)
 }
 
 async fn load(
@@ -262,7 +264,9 @@ async fn load(
     chance.pause().await;
     let value = checker.value(key);
     chance.pause().await;
-    chance.pause().await;
+    if chance.once_in(8) {
+        chance.doze().await;
+    }
     tags(key).into_iter().for_each(|tag| cx.tag(tag));
     match chance.below(20) {
         0 => return Err("not today".into()),

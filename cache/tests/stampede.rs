@@ -239,11 +239,15 @@ async fn fifty_readers_a_process_ask_the_source_as_often_as_stated_and_wait_no_l
             let (loads, bound, why) = case.expected(processes);
             let storm = play(case, processes).await;
             let name = format!("{case:?}");
-            println!("{name:<17} | {processes:>9} | {:>5} | {:>10?} | {why}", storm.loads, storm.worst);
+            println!(
+                "{name:<17} | {processes:>9} | {:>5} | {:>10?} | {why}",
+                storm.loads, storm.worst
+            );
             assert_eq!(storm.loads, loads, "{case:?}, {processes} processes: {why}");
             assert!(storm.worst <= bound, "{case:?}, {processes}: {:?} > {bound:?}", storm.worst);
             let all = READERS * processes;
-            let wanted = if matches!(case, Case::Error | Case::Panic) { (0, all) } else { (all, 0) };
+            let wanted =
+                if matches!(case, Case::Error | Case::Panic) { (0, all) } else { (all, 0) };
             assert_eq!((storm.values, storm.errors), wanted, "{case:?}, {processes} processes");
         }
     }

@@ -67,12 +67,15 @@ fn is_known_to_lose(cell: Cell) -> bool {
 }
 
 fn verdicts(matrix: &Matrix) -> Vec<String> {
-    let verdict = |row: &terrace_testkit::races::Row| match (row.is_at_fault(), is_known_to_lose(row.cell)) {
-        (true, true) => format!("{}: shows the fault", row.cell),
-        (false, true) => format!("{}: no longer does", row.cell),
-        (true, false) => format!("{}: shows a fault that it did not: {:?}", row.cell, row.faults),
-        (false, false) => format!("{}: as promised", row.cell),
-    };
+    let verdict =
+        |row: &terrace_testkit::races::Row| match (row.is_at_fault(), is_known_to_lose(row.cell)) {
+            (true, true) => format!("{}: shows the fault", row.cell),
+            (false, true) => format!("{}: no longer does", row.cell),
+            (true, false) => {
+                format!("{}: shows a fault that it did not: {:?}", row.cell, row.faults)
+            }
+            (false, false) => format!("{}: as promised", row.cell),
+        };
     matrix.0.iter().map(verdict).collect()
 }
 

@@ -24,12 +24,8 @@ impl World for Naive {
     }
 
     fn has(cell: Cell) -> bool {
-        let durings = [
-            During::Load,
-            During::Quiet,
-            During::CancelledLeader,
-            During::PanickingLoader,
-        ];
+        let durings =
+            [During::Load, During::Quiet, During::CancelledLeader, During::PanickingLoader];
         cell.writer == Writer::Here && durings.contains(&cell.during)
     }
 }

@@ -41,6 +41,13 @@ impl Chance {
         self.below(times) == 0
     }
 
+    /// As long as an entry lives, where time costs nothing.
+    pub(crate) async fn doze(&self) {
+        if self.sleeps {
+            sleep(Duration::from_millis(300 + self.below(300))).await;
+        }
+    }
+
     /// Some steps for the others, and now and then some time.
     pub(crate) async fn pause(&self) {
         for _ in 0..self.below(5) {

@@ -200,4 +200,3 @@ async fn settle() {
         yield_now().await;
     }
 }
-

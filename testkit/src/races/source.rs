@@ -61,7 +61,10 @@ impl Source {
         let value = self.value();
         let first = self.0.loads.fetch_add(1, Ordering::SeqCst) == 0;
         self.0.gate.pass().await;
-        assert!(!(first && self.0.panics.load(Ordering::SeqCst)), "the first load was told to panic");
+        assert!(
+            !(first && self.0.panics.load(Ordering::SeqCst)),
+            "the first load was told to panic"
+        );
         value
     }
 
