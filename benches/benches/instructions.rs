@@ -6,9 +6,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use terrace_benches::ops::cache;
 use terrace_benches::ops::db::{self, PREPARE, Raw, What};
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
 use terrace_benches::ops::{COUNTED, Op, counted};
+use terrace_cache::engine::Policy;
 use terrace_testkit::baseline::{Baseline, Comparison, rustc_version};
 use terrace_testkit::callgrind::Callgrind;
 use terrace_testkit::{Postgres, PostgresCluster, tools};
@@ -18,7 +20,12 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// An operation, built only when it is counted.
 type Build = fn() -> Box<dyn Op>;
 
-const OPERATIONS: [(&str, Build); 4] = [
+const OPERATIONS: [(&str, Build); 7] = [
+    ("cache: hit", || hit(0)),
+    ("cache: hit, 4 tags", || hit(4)),
+    ("cache: bare engine", || {
+        Box::new(cache::Bare::new(Policy::S3Fifo).expect("its feature is on"))
+    }),
     ("lb: request, 100 endpoints", || request(100)),
     ("lb: request, 10000 endpoints", || request(10_000)),
     ("lb: pick, 100 endpoints", || pick(100)),
@@ -35,6 +42,12 @@ struct Ratio {
     rival: &'static str,
     limit: f64,
 }
+
+/// What talks to nobody, beside its own rival.
+const UNSERVED: [(&str, Build); 2] = [
+    ("foyer-memory: get", || Box::<cache::Foyer>::default()),
+    ("moka: get_with", || Box::<cache::Moka>::default()),
+];
 
 const RATIOS: [Ratio; 3] = [
     Ratio {
@@ -93,6 +106,10 @@ const CONTROLS: [(&str, Build); 2] = [
     ("control: 200 steps", || Box::new(Steps(200))),
 ];
 
+fn hit(tags: u64) -> Box<dyn Op> {
+    Box::new(cache::Terrace::new(Policy::S3Fifo, tags).expect("a runtime"))
+}
+
 fn request(endpoints: usize) -> Box<dyn Op> {
     Box::new(Terrace::<Echo>::new(endpoints).expect("distinct names"))
 }
@@ -130,7 +147,7 @@ fn main() -> ExitCode {
 
 /// Does one operation, once before it counts: what is made at first use is not its price.
 fn do_once(name: &str) -> ExitCode {
-    let mut known = OPERATIONS.iter().chain(&CONTROLS).chain(&SERVED);
+    let mut known = OPERATIONS.iter().chain(&CONTROLS).chain(&UNSERVED).chain(&SERVED);
     let Some((_, build)) = known.find(|(known, _)| *known == name) else {
         eprintln!("error: no operation is called {name:?}");
         return ExitCode::FAILURE;

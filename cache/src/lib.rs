@@ -15,12 +15,15 @@ pub mod engine;
 pub mod envelope;
 pub mod freshness;
 pub mod key;
+pub mod layer;
+pub mod recipes;
 pub mod store;
 pub mod tag;
 pub mod version;
 
 pub use cache::{Builder, Cache, Cached, Found, Status, Why};
 pub use error::{BoxError, BuildError, InvalidateError, LoadError, PutError};
+pub use layer::{CacheLayer, LayerError};
 pub use load::{BatchCx, LoadCx};
 pub use tag::Invalidations;
 pub use telemetry::Stats;

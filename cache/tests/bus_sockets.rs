@@ -49,6 +49,15 @@ fn sockets(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
+async fn only_one_is_left(dir: &Path) {
+    let left = async {
+        while sockets(dir).len() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, left).await.unwrap();
+}
+
 /// Fills the queue of a socket with what is no frame.
 fn fill(to: &Path) {
     let socket = UnixDatagram::unbound().unwrap();
@@ -108,6 +117,39 @@ async fn a_process_that_died_leaves_a_socket_that_the_next_publication_removes()
     assert_eq!(sockets(&dir).len(), 2);
 }
 
+/// Where [`another_process`] finds its directory.
+const DIR: &str = "TERRACE_TEST_BUS_DIR";
+
+#[tokio::test]
+#[ignore = "the other side of the test below, in a process of its own"]
+async fn another_process() {
+    let Ok(dir) = std::env::var(DIR) else { return };
+    let process = start(Path::new(&dir), fast());
+    loop {
+        process.says("from another process").await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_is_noticed_by_its_silence_and_its_socket_is_removed() {
+    let (_parent, dir) = dir();
+    let mut process = start(&dir, fast());
+    let other = terrace_testkit::process::Process::binary(std::env::current_exe().unwrap())
+        .args(["--exact", "another_process", "--ignored"])
+        .env(DIR, &dir)
+        .spawn()
+        .unwrap();
+    process.until(changed("from another process")).await;
+    assert_eq!(sockets(&dir).len(), 2);
+    other.kill_tree().await.unwrap();
+    let before = process.bus.counts().silences;
+    while process.bus.counts().silences == before {
+        process.until(Told::Missed).await;
+    }
+    only_one_is_left(&dir).await;
+}
+
 #[tokio::test]
 async fn files_that_are_no_sockets_of_the_bus_are_left_alone() {
     let (parent, dir) = dir();
@@ -147,12 +189,7 @@ async fn a_socket_goes_with_its_last_handle() {
     assert_eq!(other.next().await, changed("a"));
     assert_eq!(sockets(&dir).len(), 2);
     drop(again);
-    let gone = async {
-        while sockets(&dir).len() > 1 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(SOON, gone).await.unwrap();
+    only_one_is_left(&dir).await;
 }
 
 #[test]
@@ -272,6 +309,38 @@ async fn a_process_that_stands_still_delays_others_once_and_not_at_each_publicat
     timeout(SOON, all).await.unwrap();
     assert_eq!(listener.until(changed("999")).await.len(), 999);
     assert!(speaker.bus.counts().refused >= 1_000);
+}
+
+/// More than any queue or buffer takes at once: 30 frames of 50 KiB.
+fn much() -> Vec<Change> {
+    let key = |number: u32| [number.to_be_bytes().to_vec(), vec![b'k'; 50 << 10]].concat();
+    (0..30).map(|number| Change::Key(key(number).into())).collect()
+}
+
+#[tokio::test]
+async fn who_takes_what_there_is_gets_all_of_a_publication_larger_than_its_queue() {
+    let (_parent, dir) = dir();
+    let speaker = start(&dir, slow());
+    let mut listener = start(&dir, slow());
+    speaker.bus.publish(SPACE, &much()).await.unwrap();
+    for change in much() {
+        assert!(listener.next().await == Told::Changed(change), "{:?}", listener.bus.counts());
+    }
+    assert_eq!(speaker.bus.counts().refused, 0);
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_keeps_nothing_from_the_others() {
+    let (_parent, dir) = dir();
+    let speaker = start(&dir, slow());
+    let mut listener = start(&dir, slow());
+    // It has an empty queue, in which the speaker's frames stay.
+    let _socket = UnixDatagram::bind(dir.join("terrace-00000000000000aa.sock")).unwrap();
+    speaker.bus.publish(SPACE, &much()).await.unwrap();
+    speaker.says("end").await;
+    assert_eq!(listener.until(changed("end")).await.len(), much().len());
+    assert_eq!(listener.bus.counts().gaps, 0);
+    assert!(speaker.bus.counts().refused > 0);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+pub mod cache;
 pub mod db;
 pub mod lb;
 

@@ -18,6 +18,8 @@ pub struct Counts {
     pub silences: u64,
     /// Times that listening began, or began again.
     pub connections: u64,
+    /// Attempts to begin that failed.
+    pub failures: u64,
     /// Frames that one of the others did not take in time.
     pub refused: u64,
     /// Subscribers' panics.
@@ -33,13 +35,14 @@ pub(super) enum Event {
     Gap,
     Silence,
     Connection,
+    Failure,
     Refused,
     Panic,
 }
 
 /// Where events are counted: one cell for each.
 #[derive(Debug, Default)]
-pub(super) struct Tally([AtomicU64; 9]);
+pub(super) struct Tally([AtomicU64; 10]);
 
 impl Tally {
     pub(super) fn count(&self, event: Event) {
@@ -49,8 +52,21 @@ impl Tally {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        let [received, foreign, damaged, unknown, gaps, silences, connections, refused, panics] =
-            self.0.each_ref().map(|cell| cell.load(Ordering::Relaxed));
-        Counts { received, foreign, damaged, unknown, gaps, silences, connections, refused, panics }
+        let of = |event: Event| {
+            let cell: Option<&AtomicU64> = self.0.get(event as usize);
+            cell.map_or(0, |cell| cell.load(Ordering::Relaxed))
+        };
+        Counts {
+            received: of(Event::Received),
+            foreign: of(Event::Foreign),
+            damaged: of(Event::Damaged),
+            unknown: of(Event::Unknown),
+            gaps: of(Event::Gap),
+            silences: of(Event::Silence),
+            connections: of(Event::Connection),
+            failures: of(Event::Failure),
+            refused: of(Event::Refused),
+            panics: of(Event::Panic),
+        }
     }
 }

@@ -19,8 +19,8 @@
 //! a newer one's changes still follows its numbers: it takes the first level for old once for each
 //! such frame, and not at every heartbeat.
 //!
-//! The checksum finds damage, not intent: who may write to the bus can say whatever they like, and
-//! at worst makes caches load again.
+//! The checksum finds damage, not intent. Who may write to the bus can make every cache load again,
+//! and, while they speak in a publisher's name, hide what is lost of it.
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 /// How often a process says that it is there, and as which number it said its last word.
 ///
 /// One second as it comes: the loss of a last word then shows after a second, and 50 processes send
-/// each of them 50 short messages in that time. Processes may have different ones.
+/// each of them 50 short messages in that time. Processes may have different ones. A process looks
+/// as often who has fallen silent, and whether it can still be heard itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Heartbeat(Duration);
 

@@ -10,6 +10,8 @@ pub(super) enum Rule {
     Beat,
     /// Who is heard of for the first time and has said something before, has said it unheard.
     FirstContact,
+    /// A heartbeat with a number from before shows that the last one was not the publisher's.
+    Behind,
     /// Who falls silent may have said something last.
     Silence,
     /// What cannot be read may have been a change.

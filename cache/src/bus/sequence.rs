@@ -126,5 +126,10 @@ fn judge(last: u64, said: Said) -> (Heard, u64) {
     if number > expected && counts {
         return (if on(Rule::Gap) { Heard::Gap } else { Heard::Next }, number);
     }
+    // Somebody else spoke in its name, or it began anew under it, or heartbeats overtake each other.
+    // The publisher's own word is what counts.
+    if number < last && !matches!(said, Said::Changes(_)) && on(Rule::Behind) {
+        return (Heard::Gap, number);
+    }
     if number > last && counts { (Heard::Next, number) } else { (Heard::Again, last) }
 }

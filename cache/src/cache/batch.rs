@@ -246,6 +246,7 @@ where
         let places: Vec<u64> = said.tags.iter().map(|tag| tag.place()).collect();
         let (entry, current) = self.publish(&ask, entry, &places, discard);
         self.level.forget_failure(ask.placed.place);
+        self.telemetry.landed(landing.flight().joined());
         let landed = Landed { entry: Arc::clone(&entry), from: From::Loader, current };
         landing.land(Outcome { result: Ok(landed) });
         let (Some(shared), Some((wire, lease, _))) = (&self.shared, lease) else { return };
@@ -277,7 +278,7 @@ where
             self.level.insert(place, Arc::clone(&entry), weight)
         });
         match published {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.telemetry.kept(|| self.level.usage().0),
             Ok(Err(heavy)) => self.telemetry.too_heavy(heavy),
             Err(superseded) => self.telemetry.superseded(superseded),
         }

@@ -83,8 +83,11 @@ where
             let found = self.level.find(place, bytes);
             if let Some(entry) = found {
                 match self.verdict(&entry, now) {
-                    Verdict::Fresh => return Look::Hit(Cached::new(entry, Status::L1)),
-                    Verdict::Gone => {}
+                    Verdict::Fresh => {
+                        self.telemetry.hit(place);
+                        return Look::Hit(Cached::new(entry, Status::L1));
+                    }
+                    Verdict::Gone => self.telemetry.expired(self.is_current(&entry)),
                     verdict => return self.past_its_best(entry, verdict, place, bytes, now),
                 }
             }
@@ -121,6 +124,7 @@ where
             Verdict::StaleRevalidate => Status::Stale(Why::Revalidating),
             _ => return Look::Ask(self.ask(place, bytes, now, Some(entry))),
         };
+        self.telemetry.answered(status);
         let ask = self.ask(place, bytes, now, Some(Arc::clone(&entry)));
         Look::Refresh(Cached::new(entry, status), ask)
     }

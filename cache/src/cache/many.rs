@@ -38,12 +38,10 @@ where
         for (index, key) in keys.iter().enumerate() {
             let ask = match self.look(key) {
                 Look::Hit(cached) => {
-                    self.telemetry.answered(cached.status());
                     places.push(Place::Done(Ok(cached)));
                     continue;
                 }
                 Look::Refresh(cached, ask) => {
-                    self.telemetry.answered(cached.status());
                     self.refresh(key.clone(), ask, None);
                     places.push(Place::Done(Ok(cached)));
                     continue;

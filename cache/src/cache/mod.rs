@@ -17,7 +17,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use self::builder::Builder;
-use self::core::{Core, Look};
+use self::core::Core;
+pub(crate) use self::core::{Ask, Look};
 pub(crate) use self::entry::Entry;
 pub use self::entry::{Cached, Found, Status, Why};
 use crate::bus::Change;
@@ -60,12 +61,8 @@ where
     /// A future that is dropped stops waiting. The load goes on, and the next reader has its value.
     pub async fn get(&self, key: &K) -> Result<Cached<V>, LoadError> {
         match self.core.look(key) {
-            Look::Hit(cached) => {
-                self.core.telemetry.answered(cached.status());
-                Ok(cached)
-            }
+            Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {
-                self.core.telemetry.answered(cached.status());
                 self.core.refresh(key.clone(), ask, None);
                 Ok(cached)
             }
@@ -99,12 +96,8 @@ where
         E: Into<BoxError>,
     {
         match self.core.look(key) {
-            Look::Hit(cached) => {
-                self.core.telemetry.answered(cached.status());
-                Ok(cached)
-            }
+            Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {
-                self.core.telemetry.answered(cached.status());
                 self.core.refresh(key.clone(), ask, Some(once(load)));
                 Ok(cached)
             }
@@ -231,6 +224,10 @@ where
     /// The same for every handle, and another one for another cache that lives at the same time.
     pub(crate) fn id(&self) -> usize {
         Arc::as_ptr(&self.core).addr()
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core<K, V>> {
+        &self.core
     }
 
     pub(crate) fn key_change(&self, key: &K) -> Change {

@@ -88,10 +88,10 @@ where
     }
 
     async fn tell(&self, changes: &[Change]) {
-        if let Some(bus) = &self.bus
-            && let Err(error) = bus.publish(self.space.prefix(), changes).await
-        {
-            self.telemetry.bus_failed(&error);
+        let Some(bus) = &self.bus else { return };
+        match bus.publish(self.space.prefix(), changes).await {
+            Ok(()) => self.telemetry.bus_answered(),
+            Err(error) => self.telemetry.bus_failed(&error),
         }
     }
 

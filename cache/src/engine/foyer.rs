@@ -1,6 +1,9 @@
 use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foyer_common::event::{Event, EventListener};
 use foyer_memory::{
     Cache, EvictionConfig, FifoConfig, LfuConfig, LruConfig, S3FifoConfig, SieveConfig,
 };
@@ -17,7 +20,32 @@ where
     cache: Cache<K, Slot<V>, Seeded>,
     limit: usize,
     /// Raised by `clear`: what a reader holds at that moment is not removed by the library.
-    generation: AtomicU64,
+    generation: Arc<AtomicU64>,
+    evicted: Arc<AtomicU64>,
+}
+
+/// Counts what is forgotten to make room.
+struct Evicted<K, V> {
+    count: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
+    of: PhantomData<fn(K, V)>,
+}
+
+impl<K, V> EventListener for Evicted<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    type Key = K;
+    type Value = Slot<V>;
+
+    fn on_leave(&self, reason: Event, _: &K, slot: &Slot<V>) {
+        // To the library a clear evicts too.
+        let cleared = slot.generation != self.generation.load(Ordering::Acquire);
+        if reason == Event::Evict && !cleared {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 struct Slot<V> {
@@ -40,13 +68,19 @@ where
             _ => S3FifoConfig::default().into(),
         };
         let shards = capacity.shards();
+        let (evicted, generation) = (Arc::default(), Arc::default());
         let cache = Cache::builder(capacity.weight)
             .with_shards(shards)
             .with_eviction_config(config)
+            .with_event_listener(Arc::new(Evicted {
+                count: Arc::clone(&evicted),
+                generation: Arc::clone(&generation),
+                of: PhantomData,
+            }))
             .with_hash_builder(hasher)
             .with_weighter(|_: &K, slot: &Slot<V>| slot.weight)
             .build();
-        Self { cache, limit: capacity.weight / shards, generation: AtomicU64::new(0) }
+        Self { cache, limit: capacity.weight / shards, generation, evicted }
     }
 }
 
@@ -88,6 +122,7 @@ where
             entries: self.cache.entries(),
             weight: self.cache.usage(),
             capacity: self.cache.capacity(),
+            evicted: self.evicted.load(Ordering::Relaxed),
         }
     }
 

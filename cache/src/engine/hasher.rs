@@ -1,25 +1,25 @@
-use std::hash::{BuildHasher, DefaultHasher, Hasher};
+use std::hash::BuildHasher;
 
-/// The hasher of the standard library, started from a seed.
+use foldhash::quality::{FixedState, FoldHasher};
+
+/// foldhash, started from a seed.
 ///
-/// The seed is hashed before each key, so who does not know it cannot choose keys that collide.
+/// Whoever does not know the seed cannot choose keys that collide; with it, hits are the same
+/// everywhere. SipHash, which resists more, costs a hit a quarter of its instructions.
 #[derive(Clone, Debug)]
-pub(super) struct Seeded {
-    start: DefaultHasher,
-}
+pub(super) struct Seeded(FixedState);
 
 impl Seeded {
     pub(super) fn new(seed: u64) -> Self {
-        let mut start = DefaultHasher::new();
-        start.write_u64(seed);
-        Self { start }
+        Self(FixedState::with_seed(seed))
     }
 }
 
 impl BuildHasher for Seeded {
-    type Hasher = DefaultHasher;
+    type Hasher = FoldHasher<'static>;
 
-    fn build_hasher(&self) -> DefaultHasher {
-        self.start.clone()
+    #[inline]
+    fn build_hasher(&self) -> Self::Hasher {
+        self.0.build_hasher()
     }
 }

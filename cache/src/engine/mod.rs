@@ -87,6 +87,8 @@ pub struct Usage {
     /// forget what a reader is copying at that moment, so a shard of very few entries can stay above
     /// until its next insert.
     pub capacity: usize,
+    /// How many entries it has forgotten to make room, since it was made.
+    pub evicted: u64,
 }
 
 /// The entry is heavier than the engine can ever hold.

@@ -1,6 +1,8 @@
 use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use moka::notification::RemovalCause;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -18,6 +20,7 @@ pub(super) struct Moka<K, V> {
     limit: usize,
     /// Raised by `clear`: moka's own compares times, and two can be equal.
     generation: AtomicU64,
+    evicted: Arc<AtomicU64>,
 }
 
 #[derive(Clone)]
@@ -37,14 +40,21 @@ where
             Policy::MokaLru => EvictionPolicy::lru(),
             _ => EvictionPolicy::tiny_lfu(),
         };
+        let evicted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&evicted);
         let cache = Cache::builder()
+            .eviction_listener(move |_: Arc<K>, _, cause| {
+                if cause == RemovalCause::Size {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            })
             .max_capacity(capacity.weight as u64)
             .eviction_policy(eviction)
             .weigher(|_: &K, slot: &Slot<V>| slot.weight)
             .build_with_hasher(hasher);
         // Its weights are 32 bits wide.
         let limit = capacity.weight.min(u32::MAX as usize);
-        Self { cache, capacity: capacity.weight, limit, generation: AtomicU64::new(0) }
+        Self { cache, capacity: capacity.weight, limit, generation: AtomicU64::new(0), evicted }
     }
 }
 
@@ -88,6 +98,7 @@ where
             entries: count(self.cache.entry_count()),
             weight: count(self.cache.weighted_size()),
             capacity: self.capacity,
+            evicted: self.evicted.load(Ordering::Relaxed),
         }
     }
 

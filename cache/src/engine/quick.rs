@@ -1,7 +1,9 @@
 use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{OptionsBuilder, Weighter};
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::hasher::Seeded;
 use super::{Capacity, Engine, TooHeavy, Usage};
@@ -12,8 +14,21 @@ const HOT: f64 = 0.97;
 
 /// quick_cache as a plain store.
 pub(super) struct Quick<K, V> {
-    cache: Cache<K, Slot<V>, SlotWeight, Seeded>,
+    cache: Cache<K, Slot<V>, SlotWeight, Seeded, Evicted>,
     limit: usize,
+    evicted: Evicted,
+}
+
+/// Counts what is forgotten to make room.
+#[derive(Clone, Default)]
+struct Evicted(Arc<AtomicU64>);
+
+impl<K, V> Lifecycle<K, Slot<V>> for Evicted {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), _: K, _: Slot<V>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone)]
@@ -46,23 +61,16 @@ where
             .estimated_items_capacity(capacity.expected())
             .weight_capacity(weight)
             .build();
+        let evicted = Evicted::default();
         let cache = match options {
-            Ok(options) => {
-                Cache::with_options(options, SlotWeight, hasher, DefaultLifecycle::default())
-            }
+            Ok(options) => Cache::with_options(options, SlotWeight, hasher, evicted.clone()),
             // Fails only if one of the settings above is left out.
-            Err(_) => Cache::with(
-                capacity.expected(),
-                weight,
-                SlotWeight,
-                hasher,
-                DefaultLifecycle::default(),
-            ),
+            Err(_) => Cache::with(capacity.expected(), weight, SlotWeight, hasher, evicted.clone()),
         };
         let share = cache.shard_capacity();
         #[allow(clippy::cast_possible_truncation)] // The library's own sum, to the last bit.
         let limit = ((share as f64 * HOT) as u64).clamp(1, share) as usize;
-        Self { cache, limit }
+        Self { cache, limit, evicted }
     }
 }
 
@@ -99,6 +107,7 @@ where
             entries: self.cache.len(),
             weight: count(self.cache.weight()),
             capacity: count(self.cache.capacity()),
+            evicted: self.evicted.0.load(Ordering::Relaxed),
         }
     }
 

@@ -25,8 +25,9 @@ fn policies() -> impl Iterator<Item = Policy> {
 }
 
 /// Asks for each key and inserts it if it is not there; says for each whether it was.
-fn replay(policy: Policy, capacity: usize, keys: &[u64]) -> Vec<bool> {
-    let engine = engine::<u64, ()>(policy, Capacity::entries(capacity));
+fn replay(policy: Policy, capacity: usize, seed: u64, keys: &[u64]) -> Vec<bool> {
+    let engine = build::<u64, ()>(policy, Capacity::entries(capacity), seed)
+        .unwrap_or_else(|error| panic!("{policy}: {error}"));
     let ask = |key: &u64| {
         let hit = engine.get(key).is_some();
         if !hit {

@@ -14,6 +14,7 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -29,6 +30,8 @@ pub(crate) struct Flight<V> {
     pub(crate) captured: Captured,
     pub(crate) node: Arc<Node>,
     bytes: Box<[u8]>,
+    /// How many readers have joined the one who began it.
+    joined: AtomicU64,
     outcome: OnceLock<Outcome<V>>,
     landed: Notify,
 }
@@ -59,6 +62,10 @@ pub(crate) enum From {
 }
 
 impl<V> Flight<V> {
+    pub(crate) fn joined(&self) -> u64 {
+        self.joined.load(Ordering::Relaxed)
+    }
+
     /// Waits until it has landed. Cancel safe.
     pub(crate) async fn landed(&self) -> &Outcome<V> {
         loop {

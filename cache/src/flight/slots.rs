@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
@@ -43,6 +44,7 @@ impl<V> Flights<V> {
                 captured: *captured,
                 node: Arc::clone(node),
                 bytes: placed.bytes.clone(),
+                joined: AtomicU64::new(0),
                 outcome: OnceLock::new(),
                 landed: Notify::new(),
             })
@@ -56,6 +58,7 @@ impl<V> Flights<V> {
                     // Two keys in one place: this one loads without company.
                     new()
                 } else if versions.may_join(&there.captured) {
+                    there.joined.fetch_add(1, Ordering::Relaxed);
                     return Boarding::Joined(Arc::clone(there));
                 } else {
                     // Who joined that one stays with it; whoever comes now joins this one.

@@ -1,5 +1,8 @@
 //! A store in this process.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +19,9 @@ use crate::key::WireKey;
 
 /// When a clock begins that was not told: some day in 2023.
 const ORIGIN: u64 = 1_700_000_000_000;
+
+/// Below so many values and leases none is thrown away.
+const SWEEP_AT: usize = 1_024;
 
 /// A second level in this process's memory: for tests, and for several caches of one process.
 ///
@@ -46,6 +52,8 @@ struct Space {
     values: HashMap<WireKey, Kept>,
     leases: HashMap<WireKey, Held>,
     tags: HashMap<TagId, u64>,
+    /// At how many values and leases those are thrown away whose time is over.
+    sweep_at: usize,
 }
 
 #[derive(Debug)]
@@ -119,9 +127,9 @@ impl Opened {
             values: HashMap::new(),
             leases: HashMap::new(),
             tags: HashMap::new(),
+            sweep_at: SWEEP_AT,
         });
-        space.values.retain(|_, kept| kept.until > now);
-        space.leases.retain(|_, held| held.until > now);
+        space.sweep(now);
         step(space, now)
     }
 
@@ -131,14 +139,32 @@ impl Opened {
 }
 
 impl Space {
+    /// Twice as many as were left the last time, so that it costs each of them little.
+    fn sweep(&mut self, now: u64) {
+        if self.values.len() + self.leases.len() < self.sweep_at {
+            return;
+        }
+        self.values.retain(|_, kept| kept.until > now);
+        self.leases.retain(|_, held| held.until > now);
+        self.sweep_at = SWEEP_AT.max(2 * (self.values.len() + self.leases.len()));
+    }
+
+    fn value(&self, key: &WireKey, now: u64) -> Option<Bytes> {
+        self.values.get(key).filter(|kept| kept.until > now).map(|kept| kept.bytes.clone())
+    }
+
+    fn holder(&self, key: &WireKey, now: u64) -> Option<Holder> {
+        self.leases.get(key).filter(|held| held.until > now).map(|held| held.by)
+    }
+
     fn lease(&self, token: u64, now: u64) -> Lease {
         Lease { token, now, epoch: self.epoch, sequences: Box::new([Some(self.sequence)]) }
     }
 
-    fn holds(&self, key: &WireKey, lease: &Lease) -> bool {
+    fn holds(&self, key: &WireKey, lease: &Lease, now: u64) -> bool {
         let ours = [Holder::Reader(lease.token), Holder::Writer(lease.token)];
-        let held = self.leases.get(key);
-        self.epoch == lease.epoch && held.is_some_and(|held| ours.contains(&held.by))
+        let holder = self.holder(key, now);
+        self.epoch == lease.epoch && holder.is_some_and(|holder| ours.contains(&holder))
     }
 }
 
@@ -150,20 +176,18 @@ fn millis(duration: std::time::Duration) -> u64 {
 impl Store for Opened {
     async fn fetch(&self, keys: &[WireKey]) -> Vec<Result<Fetched, StoreError>> {
         self.with(|space, now| {
-            let value = |key| space.values.get(key).map(|kept| kept.bytes.clone());
-            keys.iter().map(|key| Ok(Fetched { value: value(key), now })).collect()
+            keys.iter().map(|key| Ok(Fetched { value: space.value(key, now), now })).collect()
         })
     }
 
     async fn lease(&self, wants: &[Want]) -> Vec<Result<Leased, StoreError>> {
         let one = |space: &mut Space, now: u64, want: &Want| {
-            let value = space.values.get(&want.key).map(|kept| kept.bytes.clone());
-            if let Some(value) = value
+            if let Some(value) = space.value(&want.key, now)
                 && want.seen.as_ref().is_none_or(|seen| tail(seen) != tail(&value))
             {
                 return Leased::Found(Fetched { value: Some(value), now });
             }
-            if space.leases.contains_key(&want.key) {
+            if space.holder(&want.key, now).is_some() {
                 return Leased::Busy;
             }
             let token = self.shared.random.next();
@@ -177,7 +201,7 @@ impl Store for Opened {
     async fn lease_for_write(&self, key: &WireKey) -> Result<Lease, StoreError> {
         self.with(|space, now| {
             let token = self.shared.random.next();
-            let by = match space.leases.get(key).map(|held| held.by) {
+            let by = match space.holder(key, now) {
                 Some(Holder::Writer(_) | Holder::Contended) => Holder::Contended,
                 Some(Holder::Reader(_)) | None => Holder::Writer(token),
             };
@@ -215,7 +239,7 @@ impl Store for Opened {
         keep_millis: u64,
     ) -> Result<Filled, StoreError> {
         self.with(|space, now| {
-            if !space.holds(key, lease) {
+            if !space.holds(key, lease, now) {
                 return Ok(Filled::Refused);
             }
             let until = now.saturating_add(keep_millis.clamp(1, KEEP_AT_MOST));
@@ -226,8 +250,8 @@ impl Store for Opened {
     }
 
     async fn release(&self, key: &WireKey, lease: &Lease) -> Result<(), StoreError> {
-        self.with(|space, _| {
-            if space.holds(key, lease) {
+        self.with(|space, now| {
+            if space.holds(key, lease, now) {
                 space.leases.remove(key);
             }
             Ok(())

@@ -7,12 +7,12 @@ use terrace_cache::bus::{Bus, Change, Subscriber};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-pub const SPACE: &str = "users:1:";
+pub(crate) const SPACE: &str = "users:1:";
 /// Nothing here takes half of it.
-pub const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub(crate) enum Told {
     Changed(Change),
     Missed,
 }
@@ -30,14 +30,14 @@ impl Subscriber for Tells {
     }
 }
 
-pub struct Process<B> {
-    pub bus: B,
-    pub told: UnboundedReceiver<Told>,
+pub(crate) struct Process<B> {
+    pub(crate) bus: B,
+    pub(crate) told: UnboundedReceiver<Told>,
     _subscriber: Arc<Tells>,
 }
 
 impl<B: Bus> Process<B> {
-    pub fn on(bus: B) -> Self {
+    pub(crate) fn on(bus: B) -> Self {
         let (tells, told) = unbounded_channel();
         let subscriber = Arc::new(Tells(tells));
         let weak: Weak<Tells> = Arc::downgrade(&subscriber);
@@ -45,16 +45,16 @@ impl<B: Bus> Process<B> {
         Self { bus, told, _subscriber: subscriber }
     }
 
-    pub async fn says(&self, name: &str) {
+    pub(crate) async fn says(&self, name: &str) {
         self.bus.publish(SPACE, &[key(name)]).await.unwrap();
     }
 
-    pub async fn next(&mut self) -> Told {
+    pub(crate) async fn next(&mut self) -> Told {
         timeout(SOON, self.told.recv()).await.expect("it is told within 10 s").unwrap()
     }
 
     /// Waits until it is told this, and returns what it was told before.
-    pub async fn until(&mut self, told: Told) -> Vec<Told> {
+    pub(crate) async fn until(&mut self, told: Told) -> Vec<Told> {
         let mut before = Vec::new();
         loop {
             match self.next().await {
@@ -65,10 +65,10 @@ impl<B: Bus> Process<B> {
     }
 }
 
-pub fn key(name: &str) -> Change {
+pub(crate) fn key(name: &str) -> Change {
     Change::Key(bytes::Bytes::copy_from_slice(name.as_bytes()))
 }
 
-pub fn changed(name: &str) -> Told {
+pub(crate) fn changed(name: &str) -> Told {
     Told::Changed(key(name))
 }

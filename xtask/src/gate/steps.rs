@@ -56,7 +56,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("build",       115, 600, "compiles every test program and example", build),
     step("unit",         30,  30, "tests inside the sources", unit),
     step("contract",      8,   8, "the tower laws of every service", |w, r| class(w, r, Class::Contract)),
-    step("simulation",   10,  10, "seeded simulations", |w, r| class(w, r, Class::Simulation)),
+    step("simulation",   12,  15, "seeded simulations, and models of the designs", |w, r| class(w, r, Class::Simulation)),
     step("live",         50,  60, "against real servers, with faults", |w, r| class(w, r, Class::Live)),
     step("integration",  50,  60, "every other test program of the blocks", |w, r| class(w, r, Class::Integration)),
     step("examples",     70,  70, "Radiodeck and its stages, driven from outside", |w, r| class(w, r, Class::Examples)),

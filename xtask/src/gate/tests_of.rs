@@ -9,7 +9,7 @@ use crate::workspace::Package;
 pub(crate) enum Class {
     /// `tests/contract*.rs`: the tower laws.
     Contract,
-    /// `tests/sim*.rs`: seeded simulations.
+    /// `tests/sim*.rs`: seeded simulations; and the test programs of `models`.
     Simulation,
     /// `tests/live*.rs`, and the test programs of `testkit`: real servers.
     Live,
@@ -44,6 +44,7 @@ fn classify(package: &Package, test: &str) -> Class {
         _ if package.folder.starts_with("examples/") => Class::Examples,
         _ if package.folder == "benches" => Class::Rivals,
         _ if package.folder == "testkit" => Class::Live,
+        _ if package.folder == "models" => Class::Simulation,
         _ if test.starts_with("contract") => Class::Contract,
         _ if test.starts_with("sim") => Class::Simulation,
         _ if test.starts_with("live") => Class::Live,
@@ -80,10 +81,11 @@ mod tests {
             package("testkit", &["postgres"]),
             package("examples/stage-01", &["smoke"]),
             package("benches", &["rivals"]),
+            package("models", &["cache_design"]),
         ];
         let of = |class| of_class(&packages, class);
         assert_eq!(of(Class::Contract), ["contract"]);
-        assert_eq!(of(Class::Simulation), ["sim"]);
+        assert_eq!(of(Class::Simulation), ["cache_design", "sim"]);
         assert_eq!(of(Class::Live), ["live_proxy", "postgres"]);
         assert_eq!(of(Class::Examples), ["smoke"]);
         assert_eq!(of(Class::Rivals), ["rivals"]);

@@ -32,8 +32,8 @@ fn wrong(from: &Package, to: &Package, kind: Kind) -> Option<&'static str> {
     if is_example(to) && !is_example(from) {
         return Some("nothing depends on examples");
     }
-    if to.folder == "benches" || to.folder == "xtask" {
-        return Some("nothing depends on benches or xtask");
+    if ["benches", "models", "xtask"].contains(&to.folder.as_str()) {
+        return Some("nothing depends on benches, models or xtask");
     }
     if from.publishable && to.publishable {
         return Some("a block depends on no other block");
@@ -79,6 +79,7 @@ mod tests {
             ),
             package("cache", true, &[(TESTKIT, Kind::Dev)]),
             package("testkit", false, &[]),
+            package("models", false, &[]),
             package("benches", false, &[("terrace-lb", Kind::Normal), (TESTKIT, Kind::Normal)]),
             package("examples/radiodeck", false, &[("terrace-cache", Kind::Normal)]),
             package(
@@ -113,6 +114,7 @@ mod tests {
             ("lb", "radiodeck", Kind::Dev),
             ("testkit", "terrace-benches", Kind::Normal),
             ("benches", "radiodeck", Kind::Normal),
+            ("lb", "models", Kind::Dev),
         ] {
             let findings = check(&house(from, to, kind));
             assert_eq!(findings.len(), 1, "{from} -> {to} ({kind:?}): {findings:?}");

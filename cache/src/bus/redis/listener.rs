@@ -35,6 +35,8 @@ pub(super) async fn listen(
                 () = watch(sink, heartbeat.pause()) => {}
             }
             pause.lasted(Instant::now().saturating_duration_since(began));
+        } else {
+            hub.tally.count(Event::Failure);
         }
         sleep(pause.failed()).await;
     }

@@ -3,7 +3,8 @@
 //! The server keeps nothing for who is away. So whenever listening begins, at the start and after
 //! each lost connection, everybody is told that something may have been missed: after the server
 //! has confirmed, since what is published before that is not heard, and what is published after it
-//! is. A connection that is dead without an end shows when the server does not answer a `PING`.
+//! is. A connection that is dead without an end shows when the server does not answer a `PING`. One
+//! that does not keep up is ended by the server (`client-output-buffer-limit`), and made again.
 //!
 //! Publishing has a connection of its own, made when it is needed. When the server cannot be
 //! reached, publishing fails, at first after the time that it may take, then at once until the next

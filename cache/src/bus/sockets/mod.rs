@@ -8,6 +8,8 @@
 //! The kernel keeps what a receiver has not taken yet, ten datagrams or a few hundred. Who publishes
 //! waits a moment for one whose queue is full, once; after that it sends on and does not wait for it
 //! again until it takes something. The receiver finds from the numbers that it missed something.
+//! Each of the others costs a file descriptor: one socket for all would be blocked by the first
+//! process that stands still.
 //!
 //! The directory must belong to this user, and to nobody else: who may enter it may say anything.
 //! It is made if its parent is there. Sockets of processes that died are removed by those who meet

@@ -1,8 +1,8 @@
 //! Sending to all the others, and receiving from them.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,13 +29,29 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Peers {
     directory: Directory,
-    /// Sends. Not through Tokio: there, one receiver's full queue counts as the socket's.
-    socket: UnixDatagram,
+    others: HashMap<PathBuf, Other>,
     receiver: JoinHandle<()>,
-    /// Who did not take the last frame in time.
-    full: HashSet<PathBuf>,
     runtime: Handle,
     hub: Arc<Hub>,
+}
+
+/// One of the others.
+#[derive(Debug, Default)]
+struct Other {
+    /// A socket for this one alone. What a process that stands still has not taken fills the send
+    /// buffer it came from, and nothing more would get to anybody.
+    ///
+    /// Not one of Tokio's: there, a full queue counts as the socket's, whoever's it is.
+    socket: Option<UnixDatagram>,
+    /// It did not take the last frame in time.
+    full: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Taken,
+    Gone,
+    Full,
 }
 
 impl Peers {
@@ -44,34 +60,52 @@ impl Peers {
         runtime: Handle,
         hub: Arc<Hub>,
     ) -> Result<Self, OpenError> {
-        let (socket, receiver) = join(&directory, &runtime, &hub)?;
-        Ok(Self { directory, socket, receiver, full: HashSet::new(), runtime, hub })
+        let receiver = join(&directory, &runtime, &hub)?;
+        Ok(Self { directory, others: HashMap::new(), receiver, runtime, hub })
     }
 
     /// Somebody has removed our socket, or all of the directory: others cannot have told us
     /// anything since.
     fn join_again(&mut self) -> Result<(), BusError> {
         let joined = join(&self.directory, &self.runtime, &self.hub);
-        let (socket, receiver) = joined.map_err(|error| BusError { reason: error.to_string() })?;
+        let receiver = joined.map_err(|error| {
+            self.hub.tally.count(Event::Failure);
+            BusError { reason: error.to_string() }
+        })?;
         self.receiver.abort();
-        (self.socket, self.receiver) = (socket, receiver);
+        self.receiver = receiver;
         self.hub.missed();
         Ok(())
     }
 
-    fn others(&mut self) -> Result<Vec<PathBuf>, BusError> {
+    /// Looks who is there now. Reading a directory blocks, for microseconds: handing it to another
+    /// thread takes longer.
+    fn look(&mut self) -> Result<Vec<PathBuf>, BusError> {
         let mut listing = self.directory.list();
         if !listing.as_ref().is_ok_and(|listing| listing.own) {
             self.join_again()?;
             listing = self.directory.list();
         }
-        let listing = listing.map_err(|error| BusError { reason: error.to_string() })?;
-        self.full.retain(|path| listing.others.contains(path));
-        Ok(listing.others)
+        let others = listing.map_err(|error| BusError { reason: error.to_string() })?.others;
+        self.others.retain(|path, _| others.contains(path));
+        Ok(others)
     }
 
-    fn send(&self, frame: &[u8], to: &Path) -> Sent {
-        match self.socket.send_to(frame, to) {
+    /// Whether that is all to be done about this one.
+    fn send(&mut self, frame: &[u8], to: &Path) -> bool {
+        let other = self.others.entry(to.to_path_buf()).or_default();
+        match other.send(frame, to) {
+            Sent::Taken | Sent::Gone => other.full = false,
+            Sent::Full if other.full => self.hub.tally.count(Event::Refused),
+            Sent::Full => return false,
+        }
+        true
+    }
+}
+
+impl Other {
+    fn send(&mut self, frame: &[u8], to: &Path) -> Sent {
+        match self.try_send(frame, to) {
             Ok(_) => Sent::Taken,
             Err(error) => match error.kind() {
                 // Nobody has this socket open. Its name is random: nobody will have it again.
@@ -85,31 +119,26 @@ impl Peers {
             },
         }
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sent {
-    Taken,
-    Gone,
-    Full,
+    fn try_send(&mut self, frame: &[u8], to: &Path) -> io::Result<usize> {
+        let socket = match self.socket.take() {
+            Some(socket) => socket,
+            None => {
+                let socket = UnixDatagram::unbound()?;
+                socket.set_nonblocking(true)?;
+                socket
+            }
+        };
+        self.socket.insert(socket).send_to(frame, to)
+    }
 }
 
 impl Carrier for Peers {
     async fn carry(&mut self, frame: &Bytes) -> Result<(), BusError> {
-        let mut waiting = self.others()?;
+        let mut waiting = self.look()?;
         let deadline = Instant::now() + PATIENCE;
         loop {
-            waiting.retain(|to| match self.send(frame, to) {
-                Sent::Full if self.full.contains(to) => {
-                    self.hub.tally.count(Event::Refused);
-                    false
-                }
-                Sent::Full => true,
-                Sent::Taken | Sent::Gone => {
-                    self.full.remove(to);
-                    false
-                }
-            });
+            waiting.retain(|to| !self.send(frame, to));
             if waiting.is_empty() {
                 return Ok(());
             }
@@ -120,7 +149,7 @@ impl Carrier for Peers {
         }
         for late in waiting {
             self.hub.tally.count(Event::Refused);
-            self.full.insert(late);
+            self.others.entry(late).or_default().full = true;
         }
         Ok(())
     }
@@ -139,20 +168,21 @@ impl Drop for Peers {
     }
 }
 
+/// Binds our socket and receives on it.
 fn join(
     directory: &Directory,
     runtime: &Handle,
     hub: &Arc<Hub>,
-) -> Result<(UnixDatagram, JoinHandle<()>), OpenError> {
+) -> Result<JoinHandle<()>, OpenError> {
     let socket = directory.bind()?;
-    let receiving = socket.try_clone().and_then(|socket| {
+    let receiving = {
         let _runtime = runtime.enter();
         tokio::net::UnixDatagram::from_std(socket)
-    });
+    };
     match receiving {
         Ok(receiving) => {
             hub.tally.count(Event::Connection);
-            Ok((socket, runtime.spawn(receive(receiving, Arc::clone(hub)))))
+            Ok(runtime.spawn(receive(receiving, Arc::clone(hub))))
         }
         Err(source) => {
             directory.remove_own();

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Recorder, Told, key, weak};
+use crate::bus::frame::{self, Head};
 use crate::bus::hub::Hub;
 use crate::bus::publisher::Publisher;
 use crate::bus::rule::{Rule, without};
@@ -241,6 +242,25 @@ fn what_comes_late_or_twice_is_delivered_and_no_loss() {
 }
 
 #[test]
+fn a_number_made_up_in_a_publishers_name_hides_losses_until_its_next_heartbeat_and_no_longer() {
+    let made_up = || {
+        let mut setup = setup();
+        setup.say(&key("a"));
+        let forged = Head { publisher: setup.publisher.id(), number: u64::MAX, beat: BEAT };
+        setup.hub.receive(&frame::beat(forged), setup.now);
+        let before = setup.recorder.missed();
+        setup.frame(SPACE, &key("b"));
+        setup.beat();
+        let after = setup.recorder.missed();
+        setup.frame(SPACE, &key("c"));
+        setup.say(&key("d"));
+        (before, after, setup.recorder.missed())
+    };
+    assert_eq!(made_up(), (1, 2, 3));
+    assert_eq!(without(Rule::Behind, made_up), (1, 1, 1), "control");
+}
+
+#[test]
 fn made_up_publishers_take_bounded_memory_and_push_out_who_is_silent_for_longest() {
     let mut sequences = Sequences::default();
     let now = Instant::now();
@@ -267,4 +287,6 @@ fn numbers_at_the_end_of_their_range_are_numbers() {
     assert_eq!(hear(Said::Changes(u64::MAX)), Heard::Again);
     assert_eq!(hear(Said::Beat(u64::MAX)), Heard::Again);
     assert_eq!(hear(Said::Changes(1)), Heard::Again);
+    assert_eq!(hear(Said::Beat(0)), Heard::Gap);
+    assert_eq!(hear(Said::Changes(1)), Heard::Next);
 }

@@ -3,9 +3,14 @@
 
 use super::*;
 
+const SEEDS: u64 = 3;
+
+/// The mean of several seeds: which keys share a shard is worth a point or three in so small a cache.
 fn ratio(policy: Policy, capacity: usize, keys: &[u64]) -> f64 {
-    let hits = replay(policy, capacity, keys).into_iter().filter(|&hit| hit).count();
-    hits as f64 / keys.len() as f64
+    let hits = (0..SEEDS).map(|seed| {
+        replay(policy, capacity, seed, keys).into_iter().filter(|&hit| hit).count() as f64
+    });
+    hits.sum::<f64>() / SEEDS as f64 / keys.len() as f64
 }
 
 /// Key `n` is asked for in proportion to 1 / n.
@@ -73,7 +78,7 @@ fn a_scan_does_not_drive_out_popular_keys() {
             (Policy::Fifo, 0.34),
             (Policy::S3Fifo, 0.49),
             (Policy::Sieve, 0.49),
-            (Policy::TinyLfu, 0.45),
+            (Policy::TinyLfu, 0.435),
             (Policy::MokaLru, 0.34),
             (Policy::Quick, 0.50),
         ],

@@ -80,7 +80,10 @@ pub(super) fn forgotten(answers: &[Value]) -> Vec<usize> {
 /// The answer, or what the server says is wrong. Reasons that are not the server's begin with `not`.
 pub(super) fn answer(value: Value) -> Result<Value, String> {
     match value {
-        Value::ServerError(error) => Err(error.to_string()),
+        // As the server said it: its codes are what people look for.
+        Value::ServerError(error) => {
+            Err(format!("{} {}", error.code(), error.details().unwrap_or_default()))
+        }
         Value::Attribute { data, .. } => answer(*data),
         value => Ok(value),
     }

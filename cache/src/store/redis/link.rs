@@ -56,7 +56,7 @@ enum Attempt {
 
 pub(super) struct Link {
     client: Client,
-    /// How long connecting may take: by the end of the breaker's window it has been decided.
+    /// How long connecting may take.
     patience: Duration,
     breaker: Mutex<Breaker>,
     /// The newest attempt with its number. The lock guards looking at it and replacing it.
@@ -72,10 +72,10 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    pub(super) fn new(client: Client, window: Duration) -> Self {
+    pub(super) fn new(client: Client, window: Duration, patience: Duration) -> Self {
         let breaker = Mutex::new(Breaker::new(window));
         let (attempt, attempts) = (Mutex::default(), AtomicU64::new(0));
-        Self { client, patience: window, breaker, attempt, attempts }
+        Self { client, patience, breaker, attempt, attempts }
     }
 
     pub(super) fn admit(&self, now: Instant) -> Option<Ticket> {
@@ -149,10 +149,23 @@ impl Link {
     }
 }
 
+/// rustls panics where it has to choose between several providers, or has none.
+#[cfg(feature = "tls-rustls")]
+fn provide_crypto() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that another thread was faster.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+}
+
 async fn connect(client: Client, patience: Duration, number: u64) -> Result<Connected, Failure> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(patience))
         .set_response_timeout(Some(patience));
+    #[cfg(feature = "tls-rustls")]
+    if matches!(client.get_connection_info().addr(), ::redis::ConnectionAddr::TcpTls { .. }) {
+        provide_crypto();
+    }
     let connecting = async {
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut questions = Pipeline::new();
@@ -166,7 +179,8 @@ async fn connect(client: Client, patience: Duration, number: u64) -> Result<Conn
     let connected = timeout(patience, connecting).await.map_err(|_| Failure::TimedOut)?;
     let (connection, answers) =
         connected.map_err(|error| Failure::Unreachable(error.to_string()))?;
-    learn(answers).map_err(Failure::Refused).map(|(run, hashes)| Connected {
+    // Also a server that refuses this, because it is loading its data, is to be left alone for a while.
+    learn(answers).map_err(Failure::Unreachable).map(|(run, hashes)| Connected {
         connection,
         hashes: hashes.into(),
         run,

@@ -38,7 +38,8 @@
 //! | `users:3:i7,` | the epoch, 8 bytes, and the envelope |
 //! | `users:3:i7,{lease}` | who fills it |
 //! | `users:3:{epoch}` | 8 random bytes; a clear draws new ones, and values that begin with others are no more |
-//! | `users:3:{bumps}` | the number of the last bump of a tag, from a random start |
+//! | `users:3:{bumps}` | the number of the last bump of a tag |
+//! | `users:3:{first}` | where this count began: at random |
 //! | `users:3:{tag:…}` | that number, for one tag |
 //! | `users:3:{run}` | the run of the server that these are from |
 //!
@@ -49,7 +50,8 @@
 //! is a replica that became a primary behind the same address: removals that it has not seen would
 //! come back to life otherwise. They are told by their run id, so a user with few rights needs
 //! `+info` beside `+mget +set +unlink +time +eval +evalsha +script` and what scripts call.
-//! What cannot be told is a primary that is cut off and goes on: who is on its side sees its data.
+//! What cannot be told is a primary that is cut off and goes on: who is on its side sees its data. And
+//! a load balancer must close the connections to a primary that it takes away, as Sentinel does.
 //!
 //! # Two writers
 //!
@@ -66,20 +68,27 @@
 
 mod call;
 mod cells;
+mod error;
 mod link;
 mod read;
 mod script;
 mod shard;
 mod space;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ::redis::Client;
+use ::redis::io::tcp::TcpSettings;
+use ::redis::{Client, IntoConnectionInfo, RedisError};
 
 use self::cells::Cells;
+pub use self::error::NodesError;
+use self::error::without_password;
 use self::link::Link;
 use self::shard::Shard;
 use self::space::Space;
@@ -93,6 +102,9 @@ const BUDGET: Duration = Duration::from_millis(50);
 /// A node that is back is used within a second, and one that is away costs a caller in a second the
 /// budget.
 const WINDOW: Duration = Duration::from_secs(1);
+/// How long connecting may take at least. Nobody waits for it longer than the budget; it includes a
+/// TLS handshake and the scripts.
+const CONNECT: Duration = Duration::from_secs(1);
 /// What a gigabit carries within the budget, with room for others.
 const LARGEST: usize = 4 << 20;
 
@@ -124,7 +136,7 @@ impl Redis {
         let mut seen = HashSet::new();
         for url in urls {
             let url = url.as_ref();
-            let client = Client::open(url).map_err(|error| NodesError::Unreadable {
+            let client = client(url).map_err(|error| NodesError::Unreadable {
                 url: without_password(url),
                 reason: error.to_string(),
             })?;
@@ -159,8 +171,7 @@ impl Redis {
         Self { budget, links: Arc::default(), ..self }
     }
 
-    /// How long a node that failed is left alone, and how long connecting may take. Default: 1 s, so
-    /// that a node that is back is used within a second. At least 1 ms.
+    /// How long a node that failed is left alone. Default: 1 s, so that a node that is back is used within a second. At least 1 ms.
     #[must_use]
     pub fn breaker(self, window: Duration) -> Self {
         let window = window.max(Duration::from_millis(1));
@@ -195,7 +206,9 @@ impl Redis {
 
     fn links(&self) -> &[Arc<Link>] {
         self.links.get_or_init(|| {
-            let link = |client: &Client| Arc::new(Link::new(client.clone(), self.window));
+            let link = |client: &Client| {
+                Arc::new(Link::new(client.clone(), self.window, self.budget.max(CONNECT)))
+            };
             self.clients.iter().map(link).collect()
         })
     }
@@ -249,46 +262,8 @@ pub struct NodeState {
     pub connections: u64,
 }
 
-/// Nodes that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NodesError {
-    /// There is none.
-    None,
-    /// A URL that cannot be read, or that needs a feature that is not there.
-    Unreadable {
-        /// The URL without its password.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// Two URLs of one node.
-    Twice {
-        /// Which.
-        node: String,
-    },
+fn client(url: &str) -> Result<Client, RedisError> {
+    // Otherwise the second of two callers may wait 40 ms for what the first has sent.
+    let tcp = TcpSettings::default().set_nodelay(true);
+    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
 }
-
-impl fmt::Display for NodesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("a store of no nodes"),
-            Self::Unreadable { url, reason } => write!(f, "node {url:?}: {reason}"),
-            Self::Twice { node } => write!(f, "node {node} is named twice"),
-        }
-    }
-}
-
-impl std::error::Error for NodesError {}
-
-/// What stands between `//` and the last `@` is a secret.
-fn without_password(url: &str) -> String {
-    match (url.find("//"), url.rfind('@')) {
-        (Some(from), Some(to)) if from < to => format!("{}//…{}", &url[..from], &url[to..]),
-        (None, Some(to)) => format!("…{}", &url[to..]),
-        _ => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -49,3 +49,16 @@ pub(super) fn leased(
         _ => Err("not an answer about a lease".into()),
     }
 }
+
+/// Versions of tags, after the last and the first number of the count that is on.
+pub(super) fn versions(answers: Vec<Value>) -> Result<Vec<Option<u64>>, String> {
+    let list = call::list(answers.into_iter().next().ok_or_else(call::missing)?)?;
+    let mut numbers = list.unwrap_or_default().into_iter().map(call::number);
+    let now = numbers.next().ok_or_else(call::missing)??;
+    let first = numbers.next().ok_or_else(call::missing)??;
+    let (Some(now), Some(first)) = (now, first) else {
+        return numbers.map(|number| number.map(|_| None)).collect();
+    };
+    let counted = |version: &u64| (first..=now).contains(version);
+    numbers.map(|number| Ok(number?.filter(counted))).collect()
+}

@@ -21,10 +21,12 @@ pub(super) enum Script {
     Hold,
     /// Moves tags on.
     Bump,
+    /// Begins a new epoch.
+    Clear,
 }
 
 impl Script {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Greet,
         Self::Sequence,
         Self::Lease,
@@ -33,6 +35,7 @@ impl Script {
         Self::Release,
         Self::Hold,
         Self::Bump,
+        Self::Clear,
     ];
 
     pub(super) fn index(self) -> usize {
@@ -49,13 +52,15 @@ impl Script {
             Self::Release => RELEASE,
             Self::Hold => HOLD,
             Self::Bump => BUMP,
+            Self::Clear => CLEAR,
         };
         format!("{COMMON}{body}")
     }
 }
 
 /// A cell that is missing, or is not what we wrote, begins somewhere new, which makes all that was
-/// counted before invalid. A lease is a letter for whose it is, 16 of its token and the epoch; one of
+/// counted before invalid. Bumps are counted from `first` to `now`; a number that is not among these
+/// is of an earlier count. A lease is a letter for whose it is, 16 of its token and the epoch; one of
 /// another epoch is none.
 const COMMON: &str = r"
 local function text(key)
@@ -72,15 +77,19 @@ local function epoch(key, fresh)
   redis.call('SET', key, fresh)
   return fresh
 end
-local function sequence(key, fresh)
-  local got = number(text(key))
-  if got then return got end
-  redis.call('SET', key, fresh)
-  return fresh
-end
 local function upto(a, b)
   if #a ~= #b then return #a < #b end
   return a <= b
+end
+local function counted(bumps, from)
+  local now, first = number(text(bumps)), number(text(from))
+  if now and first and upto(first, now) then return now, first end
+  return false
+end
+local function begin(bumps, from, fresh)
+  redis.call('SET', bumps, fresh)
+  redis.call('SET', from, fresh)
+  return fresh
 end
 local function held(key, now)
   local got = text(key)
@@ -89,21 +98,21 @@ local function held(key, now)
 end
 ";
 
-/// KEYS run, epoch, sequence; ARGV the server's run id, an epoch, a sequence.
+/// KEYS run, epoch, bumps, first; ARGV the server's run id, an epoch, a first number.
 ///
 /// The run id last: who is interrupted here begins anew once more.
 const GREET: &str = r"
 if text(KEYS[1]) ~= ARGV[1] then
   redis.call('SET', KEYS[2], ARGV[2])
-  redis.call('SET', KEYS[3], ARGV[3])
+  begin(KEYS[3], KEYS[4], ARGV[3])
   redis.call('SET', KEYS[1], ARGV[1])
 end
 return 1
 ";
 
-/// KEYS sequence; ARGV a sequence.
+/// KEYS bumps, first; ARGV a first number.
 const SEQUENCE: &str = r"
-return sequence(KEYS[1], ARGV[1])
+return counted(KEYS[1], KEYS[2]) or begin(KEYS[1], KEYS[2], ARGV[1])
 ";
 
 /// KEYS value, lease, epoch; ARGV token, milliseconds, an epoch, `s` and the end of the value that
@@ -158,29 +167,44 @@ if holder and string.sub(holder, 2) == ARGV[1] .. ARGV[2] then redis.call('DEL',
 return 1
 ";
 
-/// KEYS sequence, cells; ARGV the lease's sequence, milliseconds.
+/// KEYS bumps, first, cells; ARGV the lease's number, milliseconds.
 ///
 /// A tag without a cell was bumped now, for all that is known. Its cell stays even if this load is
 /// too late for it, so that the next is not.
 const HOLD: &str = r"
-local now = number(text(KEYS[1]))
-if not now or not upto(ARGV[1], now) then return false end
+local now, first = counted(KEYS[1], KEYS[2])
+if not now or not upto(first, ARGV[1]) or not upto(ARGV[1], now) then return false end
 local versions, good = {}, true
-for i = 2, #KEYS do
-  local version = number(text(KEYS[i])) or now
+for i = 3, #KEYS do
+  local version = number(text(KEYS[i]))
+  if not version or not upto(first, version) or not upto(version, now) then version = now end
   good = good and upto(version, ARGV[1])
-  versions[i - 1] = version
+  versions[i - 2] = version
   redis.call('SET', KEYS[i], version, 'PX', ARGV[2])
 end
 return good and versions
 ";
 
-/// KEYS sequence, cells; ARGV a sequence, milliseconds.
+/// KEYS bumps, first, cells; ARGV a first number, milliseconds.
 const BUMP: &str = r"
-sequence(KEYS[1], ARGV[1])
+if not counted(KEYS[1], KEYS[2]) then begin(KEYS[1], KEYS[2], ARGV[1]) end
 redis.call('INCR', KEYS[1])
 local now = redis.call('GET', KEYS[1])
-for i = 2, #KEYS do redis.call('SET', KEYS[i], now, 'PX', ARGV[2]) end
+for i = 3, #KEYS do redis.call('SET', KEYS[i], now, 'PX', ARGV[2]) end
+return 1
+";
+
+/// KEYS epoch; ARGV eight bytes.
+///
+/// The new epoch is made of the old one, and not sent. A command whose answer was lost is sent again:
+/// an epoch that came with it would be set twice, and bring back what was kept after the first time
+/// and cleared by somebody else before the second.
+const CLEAR: &str = r"
+local mixed, fresh = redis.sha1hex((text(KEYS[1]) or '') .. ARGV[1]), ''
+for i = 1, 15, 2 do
+  fresh = fresh .. string.char(tonumber(string.sub(mixed, i, i + 1), 16))
+end
+redis.call('SET', KEYS[1], fresh)
 return 1
 ";
 

@@ -126,7 +126,7 @@ impl Shard {
 
     /// A connection that has broken may have done so long ago, when the server closed it for being
     /// idle or was restarted. So a broken one is tried once more with a new one: everything that is
-    /// asked here may be asked twice.
+    /// asked here may be asked twice, and says so where that is not plain.
     async fn exchange(
         &self,
         calls: &[Call],
@@ -168,7 +168,7 @@ impl Shard {
     /// A server that was started again, or another one behind the same name, may have brought back
     /// what was removed, and counters that it had before. Its cells then begin anew.
     async fn greet(&self, connected: &mut Connected) -> Result<(), Failure> {
-        let cells = vec![self.cells.run(), self.cells.epoch(), self.cells.sequence()];
+        let cells = [vec![self.cells.run(), self.cells.epoch()], self.cells.count()].concat();
         let args = vec![Bytes::from(connected.run.clone()), self.epoch(), self.start()];
         let answers = connected.send(&[Call::Script(Script::Greet, cells, args)]).await?;
         all_done(answers).map_err(Failure::Refused)?;
@@ -196,7 +196,7 @@ impl Shard {
     }
 
     pub(super) fn clear(&self) -> Call {
-        Call::Plain("SET", vec![self.cells.epoch(), self.epoch()])
+        Call::Script(Script::Clear, vec![self.cells.epoch()], vec![self.epoch()])
     }
 
     pub(super) fn remove(&self, keys: &[Box<str>]) -> Call {
@@ -214,7 +214,7 @@ impl Shard {
         Bytes::copy_from_slice(&self.random.next().to_be_bytes())
     }
 
-    /// A sequence, if there is none.
+    /// From where bumps are counted, if they are not yet.
     pub(super) fn start(&self) -> Bytes {
         self.random.start().to_string().into()
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use super::{NodesError, Redis, without_password};
+use super::error::without_password;
+use super::{NodesError, Redis};
 
 #[test]
 fn a_bad_url_is_named_without_its_password() {
@@ -34,4 +35,30 @@ fn nothing_that_is_printed_holds_a_password() {
     assert_eq!(redis.budget, Duration::from_millis(1));
     assert!(!format!("{:?}", redis.links()).contains("secret"));
     assert_eq!(without_password("redis://a:b@c@host/1"), "redis://…@host/1");
+}
+
+/// A server that speaks no TLS.
+#[cfg(feature = "tls-rustls")]
+#[tokio::test]
+async fn a_node_without_tls_is_unreachable_and_no_panic() {
+    use crate::key::{KeyBuf, Space};
+    use crate::store::{OpenStore, StoreError, Terms};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("rediss://{}", listener.local_addr().unwrap());
+    let redis = Redis::new([url]).unwrap().budget(Duration::from_secs(60));
+    let lease = Duration::from_secs(1);
+    let store = redis.open(Terms { prefix: "users:3:".into(), lease });
+    let key = Space::new("users", 3).unwrap().wire(&KeyBuf::of(&7));
+    let hang_up = async {
+        let (mut client, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut client, b"-ERR what?\r\n").await.unwrap();
+    };
+    let keys = [key];
+    let (fetched, ()) = tokio::join!(store.fetch(&keys), hang_up);
+    let error = fetched.into_iter().next().unwrap().unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Unreachable { reason, .. } if !reason.contains("given up")),
+        "{error}"
+    );
 }

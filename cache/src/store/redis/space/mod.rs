@@ -1,5 +1,4 @@
-//! [`Store`](crate::store::Store) for one cache: which nodes are asked what, all at the same time, and what their answers
-//! mean.
+//! [`Store`](crate::store::Store) for one cache: which nodes are asked what, all at the same time.
 
 mod store;
 
@@ -119,8 +118,7 @@ impl Space {
     /// answers, so before the source is read.
     async fn with_sequences(&self, calls: Vec<Vec<Call>>) -> Leases {
         let first = |(shard, calls): (&Arc<Shard>, Vec<Call>)| {
-            let sequence =
-                Call::Script(Script::Sequence, vec![shard.cells.sequence()], vec![shard.start()]);
+            let sequence = Call::Script(Script::Sequence, shard.cells.count(), vec![shard.start()]);
             let mut all = vec![Call::Time, sequence];
             all.extend(calls);
             all

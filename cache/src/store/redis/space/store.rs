@@ -178,8 +178,11 @@ impl Store for Space {
     async fn tag_versions(&self, tags: &[TagId]) -> Result<Vec<Option<u64>>, StoreError> {
         let places = self.spread(tags, |tag| &tag[..]);
         let questions = places.iter().zip(self.shards.iter()).map(|(places, shard)| {
-            let cells: Vec<Bytes> = places.iter().map(|at| shard.cells.tag(&tags[*at])).collect();
-            if cells.is_empty() { Vec::new() } else { vec![Call::Plain("MGET", cells)] }
+            let own: Vec<TagId> = places.iter().map(|at| tags[*at]).collect();
+            if own.is_empty() {
+                return Vec::new();
+            }
+            vec![Call::Plain("MGET", shard.cells.of_tags(&own))]
         });
         let answers = self.ask(questions.collect()).await;
         let mut versions = vec![None; tags.len()];
@@ -189,12 +192,7 @@ impl Store for Space {
                 continue;
             }
             let read = answers.and_then(|answers| {
-                let list = answers.into_iter().next().ok_or_else(call::missing);
-                let list = list.and_then(|list| Ok(call::list(list)?.unwrap_or_default()));
-                let numbers = list.and_then(|list| {
-                    list.into_iter().map(call::number).collect::<Result<Vec<_>, _>>()
-                });
-                numbers.map_err(|reason| shard.refused(reason))
+                read::versions(answers).map_err(|reason| shard.refused(reason))
             });
             match read {
                 Ok(numbers) => {
