@@ -81,7 +81,7 @@ impl Run {
                 .seed(seed)
                 .capacity(2)
                 .freshness(freshness.clone())
-                .loader(state, |state, key, cx| load(state, key, cx));
+                .loader(state, load);
             if store {
                 builder = builder.store(memory.clone(), Json);
             }
@@ -129,7 +129,7 @@ impl Run {
     async fn task(&self, node: usize) {
         for _ in 0..STEPS {
             self.chance.pause().await;
-            let key = self.chance.below(KEYS);
+            let key = self.key();
             match self.chance.below(20) {
                 0..8 => self.get(node, key).await,
                 8..10 => self.get_many(node).await,
@@ -142,6 +142,10 @@ impl Run {
                 _ => self.write(node, &[0, 1, 2, 3]).await,
             }
         }
+    }
+
+    fn key(&self) -> u64 {
+        self.chance.below(KEYS as u64)
     }
 
     async fn get(&self, node: usize, key: u64) {
@@ -158,7 +162,7 @@ impl Run {
     }
 
     async fn get_many(&self, node: usize) {
-        let keys = [self.chance.below(KEYS), self.chance.below(KEYS), self.chance.below(KEYS)];
+        let keys = [self.key(), self.key(), self.key()];
         let started = keys.map(|key| self.checker.start(node, key));
         let all = self.nodes[node].get_many(&keys).await;
         started.iter().zip(all).for_each(|(started, cached)| self.look(started, cached));

@@ -72,8 +72,7 @@ impl Case {
         match self {
             Self::Cold => (1, shared, "one wins the lease, the others wait for its value"),
             Self::Stale => (1, Duration::ZERO, "all get the stale value, one refreshes"),
-            Self::Expired => (1, shared, "as cold"),
-            Self::Invalidated => (1, shared, "as cold"),
+            Self::Expired | Self::Invalidated | Self::EmptyStore => (1, shared, "as cold"),
             Self::Error | Self::Panic => {
                 // Each finds the lease free at one of its looks: 0 + 40, 70 + 40, 150 + 40.
                 let worst = if processes == 1 { LOAD } else { ms(190) };
@@ -86,7 +85,6 @@ impl Case {
                 _ => (1, ms(350), "30 ms a call, until the value is there"),
             },
             Self::DeadStore => (processes, BUDGET + LOAD, "one a process, after the budget"),
-            Self::EmptyStore => (1, shared, "as cold"),
             Self::LeaseHolderKilled => {
                 (processes, HARD / 2 + ms(250) + LOAD, "one a process, after half of hard_timeout")
             }

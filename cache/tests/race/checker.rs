@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) const NODES: usize = 2;
-pub(crate) const KEYS: u64 = 4;
+pub(crate) const KEYS: usize = 4;
 
 /// What has been written, what was acknowledged of it, and to whom, and whether a read was right.
 #[derive(Clone, Debug)]
@@ -13,9 +13,9 @@ pub(crate) struct Checker(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     max_age: Duration,
-    source: [u64; KEYS as usize],
+    source: [u64; KEYS],
     /// What a read that starts now on this node must have at least.
-    floors: [[u64; KEYS as usize]; NODES],
+    floors: [[u64; KEYS]; NODES],
     /// What was acknowledged, when, and on which key.
     acknowledged: Vec<(Instant, u64, u64)>,
     reads: u64,
@@ -34,8 +34,8 @@ impl Checker {
     pub(crate) fn new(max_age: Duration) -> Self {
         Self(Arc::new(Mutex::new(State {
             max_age,
-            source: [1; KEYS as usize],
-            floors: [[1; KEYS as usize]; NODES],
+            source: [1; KEYS],
+            floors: [[1; KEYS]; NODES],
             acknowledged: Vec::new(),
             reads: 0,
             faults: Vec::new(),

@@ -23,6 +23,9 @@ mod gate;
 mod report;
 mod source;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -67,6 +70,7 @@ pub trait World: Sized {
     fn has(cell: Cell) -> bool;
 
     /// Calls to the second level in this situation, where one can be [held](World::gate).
+    #[must_use]
     fn points(during: During) -> &'static [&'static str] {
         let _ = during;
         &[]
@@ -84,7 +88,7 @@ pub trait World: Sized {
     }
 }
 
-/// A kind of write.
+/// A kind of write. There is no further one: a subject that could leave one out would not be checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Op {
     /// The key is invalidated.
