@@ -8,12 +8,12 @@ use allocation_counter::measure;
 use terrace_cache::tag::row;
 use terrace_cache::{Cache, LoadCx};
 
-const ENTRIES: u64 = 10_000;
+const ENTRIES: usize = 10_000;
 
 /// A cache whose values have so many tags, and a runtime to load in.
 fn cache(tags: u64) -> (Cache<u64, u64>, tokio::runtime::Runtime) {
     let cache = Cache::builder("cost")
-        .capacity(2 * ENTRIES as usize)
+        .capacity(2 * ENTRIES)
         .loader((), move |(), key, cx: LoadCx<u64>| async move {
             (0..tags).for_each(|tag| cx.tag(row("cost", tag)));
             Ok::<_, std::io::Error>(Some(key))
@@ -56,7 +56,7 @@ fn an_entry_takes_less_than_400_bytes_beside_its_value() {
         runtime.block_on(async { cache.get(&0).await.unwrap() });
         let filled = measure(|| {
             runtime.block_on(async {
-                for key in 1..=ENTRIES {
+                for key in 1..=ENTRIES as u64 {
                     cache.get(&key).await.unwrap();
                 }
             });
@@ -64,6 +64,6 @@ fn an_entry_takes_less_than_400_bytes_beside_its_value() {
         let bytes = filled.bytes_current / ENTRIES as i64 - size_of::<u64>() as i64;
         println!("{tags} tags: {bytes} bytes an entry beside the value");
         assert!((100..400).contains(&bytes), "{tags} tags: {bytes}");
-        assert_eq!(cache.stats().entries as u64, ENTRIES + 1);
+        assert_eq!(cache.stats().entries, ENTRIES + 1);
     }
 }

@@ -13,8 +13,8 @@ pub enum Policy {
     Fifo,
     /// `s3-fifo` or `default`: what was asked for once only, before it takes room from the rest.
     ///
-    /// The default: on the traces of web sites and databases it is never far from the best, within two
-    /// points of the hit ratio, where `lfu` gains one and elsewhere loses four
+    /// The default: on the traces of web sites and databases it is never far from the best, about two
+    /// points of the hit ratio at most, where `lfu` gains one or two and elsewhere loses four
     /// (`benches/results/cache-traces.md`).
     #[default]
     S3Fifo,
