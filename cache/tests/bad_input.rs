@@ -290,11 +290,10 @@ async fn a_value_that_no_server_takes_stays_in_memory() {
 }
 
 const POSITIVES: u64 = 900;
-const FLOOD: u64 = 100_000;
 
 /// How many of 900 hot values are gone after a flood of unknown keys. With `apart`, the cache
 /// knows that there is no value; without, "none" is a value like others: the control.
-async fn lost(policy: Policy, apart: bool) -> usize {
+async fn lost(policy: Policy, flood: u64, apart: bool) -> usize {
     let cache: Cache<u64, Option<u64>> = Cache::builder("flood")
         .seed(1)
         .policy(policy)
@@ -315,7 +314,7 @@ async fn lost(policy: Policy, apart: bool) -> usize {
     }
     let before: Vec<u64> = (0..POSITIVES).filter(|key| cache.peek(key).is_some()).collect();
     assert!(before.len() > 800, "{}", before.len());
-    let keys: Vec<u64> = (1_000_000..1_000_000 + FLOOD).collect();
+    let keys: Vec<u64> = (1_000_000..1_000_000 + flood).collect();
     for some in keys.chunks(1_000) {
         assert!(cache.get_many(some).await.iter().all(Result::is_ok));
     }
@@ -326,12 +325,11 @@ async fn lost(policy: Policy, apart: bool) -> usize {
 
 #[tokio::test]
 async fn a_flood_of_unknown_keys_pushes_out_no_value() {
-    for policy in [Policy::S3Fifo, Policy::Lru] {
-        assert_eq!(lost(policy, true).await, 0, "{policy}");
-    }
+    assert_eq!(lost(Policy::S3Fifo, 100_000, true).await, 0);
+    assert_eq!(lost(Policy::Lru, 10_000, true).await, 0);
 }
 
 #[tokio::test]
 async fn control_where_absences_are_values_a_flood_pushes_values_out() {
-    assert!(lost(Policy::Lru, false).await > 800);
+    assert!(lost(Policy::Lru, 10_000, false).await > 800);
 }

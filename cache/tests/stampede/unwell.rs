@@ -19,40 +19,37 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(crate) struct Unwell<S> {
     inner: S,
-    state: Arc<Mutex<State>>,
+    takes: Takes,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct State {
-    /// How long each call takes; `None`: it never answers.
-    takes: Option<Duration>,
-}
+/// How long each call takes; `None`: it never answers.
+type Takes = Arc<Mutex<Option<Duration>>>;
 
 impl<S> Unwell<S> {
     pub(crate) fn new(inner: S) -> Self {
-        Self { inner, state: Arc::new(Mutex::new(State { takes: Some(Duration::ZERO) })) }
+        Self { inner, takes: Arc::new(Mutex::new(Some(Duration::ZERO))) }
     }
 
     pub(crate) fn slow(&self, takes: Duration) {
-        self.state.lock().unwrap().takes = Some(takes);
+        *self.takes.lock().unwrap() = Some(takes);
     }
 
     pub(crate) fn die(&self) {
-        self.state.lock().unwrap().takes = None;
+        *self.takes.lock().unwrap() = None;
     }
 }
 
 impl<S: OpenStore> OpenStore for Unwell<S> {
     fn open(&self, terms: Terms) -> Arc<dyn Store> {
         let inner = self.inner.open(terms);
-        Arc::new(Opened { inner, state: Arc::clone(&self.state), open_until: Mutex::default() })
+        Arc::new(Opened { inner, takes: Arc::clone(&self.takes), open_until: Mutex::default() })
     }
 }
 
 #[derive(Debug)]
 struct Opened {
     inner: Arc<dyn Store>,
-    state: Arc<Mutex<State>>,
+    takes: Takes,
     open_until: Mutex<Option<Instant>>,
 }
 
@@ -60,7 +57,7 @@ impl Opened {
     async fn asked(&self) -> Result<(), StoreError> {
         let node = || "sim".to_owned();
         let now = Instant::now();
-        let takes = self.state.lock().unwrap().takes;
+        let takes = *self.takes.lock().unwrap();
         let Some(takes) = takes else {
             {
                 let mut until = self.open_until.lock().unwrap();
