@@ -148,7 +148,7 @@ pub struct Lease {
     pub token: u64,
     /// What the store's clock said when it was given.
     pub now: u64,
-    /// The store's number of the last clear at that time.
+    /// Which clear was the last one at that time.
     pub epoch: u64,
     /// The number of the last bump of any tag at that time, a node; `None` where the node was not to
     /// be asked, so that no value with a tag of that node may be kept.

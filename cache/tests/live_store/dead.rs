@@ -48,7 +48,6 @@ fn outcome<T>(result: &Result<T, StoreError>) -> &'static str {
 /// How many of fifty calls wait, one after another, of a node that went silent.
 async fn waits(node: &Node, redis: &Redis, silence: Fault) -> usize {
     let store = open(redis);
-    // The first calls, with a connection to make, may take longer than the budget.
     eventually("it answers", async || fetch(&store, &key(&7)).await.is_ok()).await;
     node.proxy.set(silence).await;
     let mut waits = 0;
@@ -66,15 +65,14 @@ async fn waits(node: &Node, redis: &Redis, silence: Fault) -> usize {
 async fn a_silent_node_makes_one_call_wait_in_a_window() {
     for silence in [Fault::BlackHole, Fault::HalfOpen] {
         let Some(node) = Node::start().await else { return };
-        let redis = node.redis().budget(PATIENCE).breaker(NEVER);
-        // Made with patience; what is silent is asked with little.
-        let hurried = redis.clone().budget(BUDGET);
+        // Longer than the first call takes, with a connection to make on a busy machine.
+        let redis = node.redis().budget(Duration::from_secs(2)).breaker(NEVER);
         let began = Instant::now();
-        assert_eq!(waits(&node, &hurried, silence).await, 1);
-        // Fifty budgets would be five seconds.
+        assert_eq!(waits(&node, &redis, silence).await, 1);
+        // Fifty budgets would be a hundred seconds.
         let took = Instant::now().saturating_duration_since(began);
-        assert!(took < Duration::from_secs(4), "{took:?}");
-        assert_eq!(hurried.nodes()[0].opened, 1);
+        assert!(took < Duration::from_secs(50), "{took:?}");
+        assert_eq!(redis.nodes()[0].opened, 1);
     }
 }
 

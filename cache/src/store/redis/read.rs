@@ -62,3 +62,53 @@ pub(super) fn versions(answers: Vec<Value>) -> Result<Vec<Option<u64>>, String> 
     let counted = |version: &u64| (first..=now).contains(version);
     numbers.map(|number| Ok(number?.filter(counted))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::call::tests::value;
+    use super::*;
+
+    fn text(bytes: &[u8]) -> Value {
+        Value::BulkString(bytes.to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_reading_it_panic(answers in prop::collection::vec(value(), 0..4)) {
+            let _ = (fetched(answers.clone()), versions(answers.clone()));
+            for answer in answers {
+                let _ = (epoch(answer.clone()), leased(answer, 7, 7, &[]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_of_another_epoch_or_of_none_is_not_there() {
+        let time = Value::Array(vec![text(b"1"), text(b"0")]);
+        let read = |epoch: Value| {
+            let values = [&b"12345678new"[..], b"12345678", b"87654321old", b"1234567", b""];
+            let mut values: Vec<Value> = values.into_iter().map(text).collect();
+            values.push(epoch);
+            fetched(vec![Value::Array(values), time.clone()]).unwrap()
+        };
+        let some = |text: &'static str| Some(Bytes::from(text));
+        assert_eq!(read(text(b"12345678")), (vec![some("new"), some(""), None, None, None], 1_000));
+        for epoch in [Value::Nil, text(b""), text(b"1234567")] {
+            assert_eq!(read(epoch), (vec![None; 5], 1_000));
+        }
+    }
+
+    #[test]
+    fn a_version_of_another_count_is_none() {
+        let numbers = |numbers: &[&str]| {
+            let list = numbers.iter().map(|number| text(number.as_bytes())).collect();
+            versions(vec![Value::Array(list)])
+        };
+        let read = numbers(&["20", "10", "9", "10", "20", "21", "x"]);
+        assert_eq!(read, Ok(vec![None, Some(10), Some(20), None, None]));
+        assert_eq!(numbers(&["x", "10", "15"]), Ok(vec![None]));
+        assert_eq!(numbers(&["20", "", "15"]), Ok(vec![None]));
+    }
+}

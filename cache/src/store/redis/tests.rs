@@ -1,3 +1,6 @@
+#[cfg(target_os = "linux")]
+mod live;
+
 use std::time::Duration;
 
 use super::error::without_password;

@@ -151,8 +151,8 @@ pub(crate) async fn a_value_that_was_seen_is_replaced_and_another_is_found(world
 /// Waits for the store's clock, by looking.
 pub(crate) async fn values_and_leases_end_by_the_stores_clock(world: &World) -> Found {
     let store = &world.hasty;
-    let first = win(store, &key(&1)).await?;
-    let filled = store.fill(&key(&1), &first, "short".into(), 300).await;
+    let first = win(&world.one, &key(&1)).await?;
+    let filled = world.one.fill(&key(&1), &first, "short".into(), 300).await;
     same("a fill", filled, Ok(Filled::Kept))?;
     let second = win(store, &key(&2)).await?;
     let mut looks = 0;
