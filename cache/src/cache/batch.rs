@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join, join_all};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::core::{Ask, Core};
+use super::core::{Ask, Core, far};
 use super::shared::Shared;
 use super::{Entry, level};
 use crate::envelope::MAX_TAGS;
@@ -231,14 +231,7 @@ where
         let written = lease
             .as_ref()
             .map_or(0, |(_, lease, given)| lease.now.saturating_add(millis(ended.since(*given))));
-        let entry = Entry {
-            value,
-            bytes: ask.placed.bytes.clone(),
-            stamp: None,
-            lifetime,
-            loaded: ended,
-            written,
-        };
+        let entry = self.entry(value, &ask.placed.bytes, lifetime, ended, written);
         let discard = said.discard || said.tags.len() > MAX_TAGS || lifetime.gone_at() <= ended;
         if said.tags.len() > MAX_TAGS {
             self.telemetry.too_many_tags(said.tags.len());
@@ -315,9 +308,4 @@ fn said(panic: &(dyn Any + Send)) -> Arc<str> {
 
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A deadline for a time so long that no clock has it.
-fn far() -> Instant {
-    Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

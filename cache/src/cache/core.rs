@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ use super::shared::Shared;
 use super::{Cached, Entry, Status, Why};
 use crate::bus::Bus;
 use crate::flight::Flights;
-use crate::freshness::{Freshness, Moment, Verdict};
+use crate::freshness::{Freshness, Lifetime, Moment, Verdict};
 use crate::key::{CacheKey, Space};
 use crate::load::Loaders;
 use crate::place::{Placed, Places};
@@ -76,7 +77,37 @@ where
         mixed ^ (mixed >> 31)
     }
 
+    /// The value if it is there and plainly fresh: nearly every read, and so without anything that
+    /// the others need.
     #[inline]
+    pub(crate) fn hit(&self, key: &K) -> Option<Cached<V>> {
+        self.places.with(key, |place, bytes| {
+            let entry = self.level.value(place)?;
+            let plain = *entry.bytes == *bytes
+                && self.is_current(&entry)
+                && Instant::now() < entry.plain_until;
+            plain.then(|| {
+                self.telemetry.hit(place);
+                Cached::new(entry, Status::L1)
+            })
+        })
+    }
+
+    /// An entry that was never kept.
+    pub(crate) fn entry(
+        &self,
+        value: Option<V>,
+        bytes: &[u8],
+        lifetime: Lifetime,
+        loaded: Moment,
+        written: u64,
+    ) -> Entry<V> {
+        let plain = lifetime.plainly_fresh_until().instant(self.origin);
+        // What no clock can show is far enough away in a year.
+        let plain_until = plain.unwrap_or_else(far);
+        Entry { value, bytes: bytes.into(), stamp: None, lifetime, plain_until, loaded, written }
+    }
+
     pub(crate) fn look(&self, key: &K) -> Look<V> {
         self.places.with(key, |place, bytes| {
             let now = self.now();
@@ -150,4 +181,9 @@ where
             _ => 1,
         }
     }
+}
+
+/// A time so late that it does not matter when.
+pub(crate) fn far() -> Instant {
+    Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::freshness::{Lifetime, Moment};
 use crate::version::Stamp;
 
@@ -14,6 +16,8 @@ pub(crate) struct Entry<V> {
     /// `None`: it was never kept.
     pub(crate) stamp: Option<Stamp>,
     pub(crate) lifetime: Lifetime,
+    /// [`Lifetime::plainly_fresh_until`] as the clock shows it.
+    pub(crate) plain_until: Instant,
     pub(crate) loaded: Moment,
     /// When it was written to the second level, by that one's clock: what tells it from another
     /// value there. 0: never.

@@ -39,10 +39,16 @@ impl<V: Send + Sync + 'static> Level<V> {
         })
     }
 
+    /// The value at a place, current or not, and maybe another key's.
+    #[inline]
+    pub(crate) fn value(&self, place: u64) -> Option<Arc<Entry<V>>> {
+        self.values.get(&place)
+    }
+
     /// What is kept for a key, current or not.
     #[inline]
     pub(crate) fn find(&self, place: u64, bytes: &[u8]) -> Option<Arc<Entry<V>>> {
-        let found = match self.values.get(&place) {
+        let found = match self.value(place) {
             Some(entry) => entry,
             None => self.absences.get(&place)?,
         };

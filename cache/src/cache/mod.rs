@@ -60,6 +60,14 @@ where
     ///
     /// A future that is dropped stops waiting. The load goes on, and the next reader has its value.
     pub async fn get(&self, key: &K) -> Result<Cached<V>, LoadError> {
+        if let Some(cached) = self.core.hit(key) {
+            return Ok(cached);
+        }
+        // Boxed, so that a hit does not carry the room for a miss.
+        Box::pin(self.get_slowly(key)).await
+    }
+
+    async fn get_slowly(&self, key: &K) -> Result<Cached<V>, LoadError> {
         match self.core.look(key) {
             Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {
@@ -68,8 +76,7 @@ where
             }
             Look::Ask(_) if self.core.loaders.is_none() => Err(LoadError::NoLoader),
             Look::Ask(ask) => {
-                // Boxed, so that a hit does not carry the room for a miss.
-                let answer = Box::pin(self.core.resolve(key.clone(), ask, None)).await;
+                let answer = self.core.resolve(key.clone(), ask, None).await;
                 self.core.telemetry.resolved(&answer);
                 answer
             }
@@ -95,6 +102,9 @@ where
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: Into<BoxError>,
     {
+        if let Some(cached) = self.core.hit(key) {
+            return Ok(cached);
+        }
         match self.core.look(key) {
             Look::Hit(cached) => Ok(cached),
             Look::Refresh(cached, ask) => {

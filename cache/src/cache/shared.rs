@@ -14,7 +14,7 @@ use crate::envelope::{Envelope, Kind, TagVersion, Times};
 use crate::flight::{From, Landed, Outcome};
 use crate::freshness::{Lifetime, Moment, Verdict};
 use crate::key::{CacheKey, Space, WireKey};
-use crate::store::{Fetched, Filled, Lease, Leased, Store, Want};
+use crate::store::{Fetched, Filled, Lease, Leased, Store, StoreError, Want};
 use crate::tag::Tag;
 use crate::telemetry::Telemetry;
 
@@ -71,7 +71,13 @@ impl<V: Send + Sync + 'static> Shared<V> {
             Some((bytes, keep)) => match self.store.fill(wire, lease, bytes, keep).await {
                 Ok(Filled::Kept) => self.telemetry.filled(),
                 Ok(Filled::Refused) => self.telemetry.fill_refused(),
-                Err(error) => self.telemetry.store_failed(&error),
+                Err(error) => {
+                    self.telemetry.store_failed(&error);
+                    // It answered, and did not take the value: nobody need wait for it.
+                    if matches!(error, StoreError::Refused { .. }) {
+                        self.release(wire, lease).await;
+                    }
+                }
             },
             None => self.release(wire, lease).await,
         }
@@ -284,7 +290,7 @@ where
         &self,
         shared: &Shared<V>,
         wires: &[WireKey],
-        fetched: Vec<Result<Fetched, crate::store::StoreError>>,
+        fetched: Vec<Result<Fetched, StoreError>>,
         asked: Moment,
     ) -> Vec<Read<V>> {
         let pairs = wires.iter().zip(fetched);
@@ -313,14 +319,8 @@ where
         if verdict == Verdict::Gone || held == Some(whole.written) {
             return Taken::Want(job, Some(whole.seen));
         }
-        let entry = Entry {
-            value: whole.value,
-            bytes: job.ask.placed.bytes.clone(),
-            stamp: None,
-            lifetime,
-            loaded: asked,
-            written: whole.written,
-        };
+        let bytes = &job.ask.placed.bytes;
+        let entry = self.entry(whole.value, bytes, lifetime, asked, whole.written);
         let places: Vec<u64> = whole.tags.iter().map(|tag| Tag::of_id(tag.tag).place()).collect();
         let (entry, current) = self.publish(&job.ask, entry, &places, false);
         if verdict == Verdict::StaleOnlyOnError {

@@ -155,7 +155,7 @@ where
         let load = Load { began: given, ended: now, kept, ttl: None };
         let lifetime = self.freshness.lifetime(&load, self.draw());
         let written = lease.map_or(0, |lease| lease.now.saturating_add(millis(now.since(given))));
-        Entry { value, bytes: bytes.into(), stamp: None, lifetime, loaded: now, written }
+        self.entry(value, bytes, lifetime, now, written)
     }
 
     /// Fills the second level under the writer's lease; where that is not possible, removes what is

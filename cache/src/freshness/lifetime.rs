@@ -145,6 +145,13 @@ impl Lifetime {
         }
     }
 
+    /// Until then it is [`Fresh`](Verdict::Fresh) whatever is drawn: one look at the clock says all.
+    #[must_use]
+    pub fn plainly_fresh_until(&self) -> Moment {
+        let early = Duration::from_nanos(self.early.saturating_mul(FURTHEST));
+        self.fresh_until.minus(early).min(self.l1_until)
+    }
+
     /// When nothing may serve the entry here any more, so that its memory may be freed.
     #[must_use]
     pub fn gone_at(&self) -> Moment {
@@ -155,8 +162,7 @@ impl Lifetime {
     /// Prevention", 2015): early by an exponentially distributed time whose mean is `early`.
     #[inline]
     fn is_early(&self, now: Moment, draw: impl FnOnce() -> u64) -> bool {
-        // No draw reaches further than -ln(2^-53) = 36.7 times. Most hits need no logarithm.
-        const FURTHEST: u64 = 37;
+        // Most hits need no logarithm.
         let left = self.fresh_until.nanos_since(now);
         if left > self.early.saturating_mul(FURTHEST) || self.early == 0 {
             return false;
@@ -190,6 +196,9 @@ impl Lifetime {
         }
     }
 }
+
+/// No draw reaches further than -ln(2^-53) = 36.7 times.
+const FURTHEST: u64 = 37;
 
 /// A number above 0 and up to 1, evenly spread, of all 53 bits that fit.
 #[inline]

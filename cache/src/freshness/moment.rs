@@ -45,6 +45,15 @@ impl Moment {
         Self(self.0.saturating_add(nanos(time)))
     }
 
+    /// This much earlier, but not before the origin. [`NEVER`](Self::NEVER) stays.
+    #[must_use]
+    pub fn minus(self, time: Duration) -> Self {
+        match self {
+            Self::NEVER => Self::NEVER,
+            Self(at) => Self(at.saturating_sub(nanos(time))),
+        }
+    }
+
     /// The time since an earlier moment, 0 if it is a later one.
     #[inline]
     #[must_use]

@@ -8,8 +8,9 @@ use super::{CacheKey, KeyBuf};
 macro_rules! integers {
     ($($integer:ty)*) => {$(
         impl CacheKey for $integer {
+            #[inline]
             fn encode(&self, key: &mut KeyBuf) {
-                key.integer(self);
+                key.integer(*self);
             }
         }
     )*};
@@ -18,8 +19,9 @@ macro_rules! integers {
 integers!(u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
 impl CacheKey for u8 {
+    #[inline]
     fn encode(&self, key: &mut KeyBuf) {
-        key.integer(self);
+        key.integer(*self);
     }
 
     fn encode_slice(items: &[Self], key: &mut KeyBuf) {

@@ -9,7 +9,7 @@ use crate::cover;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
-use crate::storage::Nodes;
+use crate::storage::{Nodes, Saved};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct TrackView {
@@ -216,4 +216,7 @@ pub(crate) struct Status {
     pub(crate) app: Option<String>,
     #[serde(flatten)]
     pub(crate) database: Nodes,
+    /// What this app server's cache has saved; absent if it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cache: Option<Saved>,
 }

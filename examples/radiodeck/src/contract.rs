@@ -132,6 +132,17 @@ async fn knows_what_is_on_air(store: &dyn Store, rows: &Rows) {
         }
     }
     assert_eq!(store.now_playing(&[], NOW).await.unwrap(), []);
+    let some = [ids[9], ids[2], ids[5]];
+    let mut these = store.these(&some).await.unwrap();
+    these.sort_by_key(|station| station.id);
+    assert!(these.iter().eq([&rows.stations[2], &rows.stations[5], &rows.stations[9]]));
+    let tracks = store.programmes(&some).await.unwrap();
+    assert_eq!(tracks.len(), some.iter().map(|id| rows.tracks_of(*id).len()).sum::<usize>());
+    for programme in tracks.chunk_by(|one, next| one.station == next.station) {
+        assert_eq!(programme, rows.tracks_of(programme[0].station), "in one piece and in order");
+    }
+    assert_eq!(store.these(&[]).await.unwrap(), []);
+    assert_eq!(store.programmes(&[]).await.unwrap(), []);
 }
 
 async fn keeps_favourites_once(store: &dyn Store, rows: &Rows) {
@@ -217,9 +228,12 @@ async fn costs_what_it_says(store: &dyn Store, rows: &Rows) {
     let ids: Vec<_> = rows.stations.iter().map(|station| station.id).collect();
     let few = counted(store.now_playing(&ids[..1], NOW)).await.1.queries;
     let many = counted(store.now_playing(&ids, NOW)).await.1.queries;
-    assert_eq!((few, many), (1, 1), "on air costs one query, for one station or for all");
+    let most = few.max(many);
+    assert!(most <= 1, "on air costs one query, for one station or for all, and took {most}");
     for rows in [1, 100] {
         let query = StationQuery::all(Window::page(1, rows));
-        assert_eq!(counted(store.stations(&query)).await.1.queries, 1, "{rows} rows");
+        let queries = counted(store.stations(&query)).await.1.queries;
+        // A cache may ask for the list, and for those of its stations that it has not got.
+        assert!(queries <= 2, "{rows} rows took {queries} queries");
     }
 }

@@ -25,18 +25,30 @@ pub fn airing(track: Track, position: i64, now: i64) -> NowPlaying {
     NowPlaying { started, ends: started + track.seconds, track }
 }
 
+/// What a station plays.
+///
+/// `tracks` is the whole programme in order.
+#[must_use]
+pub fn on_air(station: &Station, tracks: &[Track], now: i64) -> Option<NowPlaying> {
+    let position = position(station, now);
+    let track = tracks.get(index(tracks, position)?)?;
+    Some(airing(track.clone(), position, now))
+}
+
+/// The place in the programme of the track that covers a position.
+fn index(tracks: &[Track], position: i64) -> Option<usize> {
+    let covers =
+        |track: &Track| (track.starts_at..track.starts_at + track.seconds).contains(&position);
+    tracks.iter().position(covers)
+}
+
 /// The tracks from the one on air onwards, once around the programme, with their times.
 ///
 /// `tracks` is the whole programme in order.
 #[must_use]
 pub fn coming_up(station: &Station, tracks: &[Track], now: i64) -> Vec<NowPlaying> {
     let position = position(station, now);
-    let Some(on_air) = tracks
-        .iter()
-        .position(|track| (track.starts_at..track.starts_at + track.seconds).contains(&position))
-    else {
-        return Vec::new();
-    };
+    let Some(on_air) = index(tracks, position) else { return Vec::new() };
     let mut started = now - (position - tracks[on_air].starts_at);
     let (before, after) = tracks.split_at(on_air);
     after
@@ -66,6 +78,7 @@ mod tests {
         for _ in 0..tracks.len() * 2 {
             let playing = &coming_up(station, tracks, now)[0];
             assert!((playing.started..playing.ends).contains(&now));
+            assert_eq!(on_air(station, tracks, now).as_ref(), Some(playing));
             let next = &coming_up(station, tracks, playing.ends)[0];
             assert_eq!(next.started, playing.ends);
             now = playing.ends;

@@ -42,11 +42,12 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     response
 }
 
-/// Which nodes the database has, and which of them answers this visit.
+/// Which nodes the database has, which of them answers this visit, and what the cache has saved it.
 pub(super) async fn status(visit: Visit) -> Result<Response, Error> {
     let app = visit.app.name.as_deref().map(str::to_owned);
     let database = visit.app.store.nodes().await;
-    let mut response = visit.show(&Status { app, database }).await?;
+    let cache = visit.app.store.saved();
+    let mut response = visit.show(&Status { app, database, cache }).await?;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if visit.format == Format::Html {

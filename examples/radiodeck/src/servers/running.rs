@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::{AppServer, READY};
 use crate::launch::{self, DRAIN_LIMIT};
@@ -47,7 +48,7 @@ impl Plan {
         let lines = child.stdout.take().map(BufReader::new);
         // Out of the child, because `Child::wait` would close it.
         let pipe = child.stdin.take();
-        Ok(Running { child, pipe, lines, since: Instant::now() })
+        Ok(Running { child, pipe, lines, says: None, since: Instant::now() })
     }
 
     /// Starts the server again whenever it ends, until `stop`.
@@ -109,6 +110,8 @@ pub(super) struct Running {
     /// Open as long as the server is wanted.
     pipe: Option<ChildStdin>,
     lines: Option<BufReader<ChildStdout>>,
+    /// The task that repeats what it says.
+    says: Option<JoinHandle<()>>,
     since: Instant,
 }
 
@@ -144,7 +147,7 @@ impl Running {
         }
         server.pid.store(self.child.id().unwrap_or(0), Ordering::Relaxed);
         // Somebody has to read on, or a talkative server would wait for its own output.
-        tokio::spawn(async move { tokio::io::copy(&mut lines, &mut tokio::io::sink()).await });
+        self.says = Some(tokio::spawn(repeat(name.clone(), lines)));
         Ok(())
     }
 
@@ -155,5 +158,17 @@ impl Running {
         if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             let _gone = self.child.kill().await;
         }
+        // Its last words.
+        if let Some(says) = self.says.take() {
+            let _cut_short = tokio::time::timeout(Duration::from_secs(1), says).await;
+        }
+    }
+}
+
+/// Says what a server says, with its name in front.
+async fn repeat(name: String, output: BufReader<ChildStdout>) {
+    let mut lines = output.split(b'\n');
+    while let Ok(Some(line)) = lines.next_segment().await {
+        launch::say(&format!("{name}: {}", String::from_utf8_lossy(&line)));
     }
 }

@@ -60,6 +60,16 @@ impl StoreError {
     pub fn is_retryable(&self) -> bool {
         self.kind != StoreErrorKind::Failed
     }
+
+    /// Whether a write that ended like this may have been carried out all the same.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        let source = self.source.as_deref().and_then(|source| source.downcast_ref());
+        match source.map(terrace_db::Error::outcome) {
+            Some(outcome) => outcome == terrace_db::Outcome::Unknown,
+            None => self.kind != StoreErrorKind::Busy,
+        }
+    }
 }
 
 impl fmt::Display for StoreError {

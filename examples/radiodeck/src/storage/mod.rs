@@ -8,6 +8,7 @@
 //! The two implementations write their own SQL. A dialect layer would hide what differs, and what
 //! differs is what a reader of an example wants to see.
 
+pub mod cached;
 mod error;
 mod open;
 mod postgres;
@@ -23,6 +24,7 @@ use async_trait::async_trait;
 use axum::http::Extensions;
 use serde::Serialize;
 
+pub use cached::{CachedStore, Saved};
 pub use error::{StoreError, StoreErrorKind};
 pub use open::open;
 pub use postgres::PostgresStore;
@@ -75,6 +77,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// One station. One query.
     async fn station(&self, id: StationId) -> Result<Option<Station>, StoreError>;
 
+    /// These stations, in no particular order. One query for all of them.
+    async fn these(&self, stations: &[StationId]) -> Result<Vec<Station>, StoreError>;
+
     /// What these stations play at a moment, in no particular order. One query for all of them.
     async fn now_playing(
         &self,
@@ -84,6 +89,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// A station's whole programme, in order. One query.
     async fn tracks(&self, station: StationId) -> Result<Vec<Track>, StoreError>;
+
+    /// The programmes of these stations, one after the other, each in order. One query for all of
+    /// them.
+    async fn programmes(&self, stations: &[StationId]) -> Result<Vec<Track>, StoreError>;
 
     /// One track. One query.
     async fn track(&self, id: TrackId) -> Result<Option<Track>, StoreError>;
@@ -132,8 +141,23 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// The same store, reading where every acknowledged write is; `None` if it does so anyway.
+    fn newest(&self) -> Option<Arc<dyn Store>> {
+        None
+    }
+
+    /// What tells its rows from another database's, if it knows.
+    fn database(&self) -> Option<String> {
+        None
+    }
+
     /// The nodes it is spread over.
     async fn nodes(&self) -> Nodes {
         Nodes::default()
+    }
+
+    /// What a cache in front of it has saved; `None` if there is no cache.
+    fn saved(&self) -> Option<Saved> {
+        None
     }
 }

@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::http::visit::{Show, Site};
 use crate::model::Genre;
-use crate::storage::Nodes;
+use crate::storage::{Nodes, Saved};
 
 impl Show for Home {
     const NAME: &'static str = "radiodeck";
@@ -207,7 +207,9 @@ impl Show for Status {
         } else {
             html!("<table class=\"tracks\"><tbody>" (rows) "</tbody></table>")
         };
-        let main = html!("<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database));
+        let cache = self.cache.as_ref().map(saved);
+        let main =
+            html!("<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database) (cache));
         ("Status".to_owned(), main)
     }
 }
@@ -228,6 +230,39 @@ impl Show for SignIn {
         );
         ("Sign in".to_owned(), main)
     }
+}
+
+/// What a cache has saved, as a table in the form of the one for nodes.
+fn saved(saved: &Saved) -> Markup {
+    let number = |number: u64| thousands(i64::try_from(number).unwrap_or(i64::MAX));
+    let per_mille = saved.per_mille();
+    let row = |from: &'static str, answered: u64| {
+        (answered > 0).then(|| html!("<tr><td>" (number(answered)) "</td><td>" (from) "</td></tr>"))
+    };
+    let servers: Vec<_> = saved
+        .servers
+        .iter()
+        .map(|server| {
+            let state = if server.answering { "answers" } else { "does not answer" };
+            html!("<tr><td>" (server.name) "</td><td>" (state) "</td></tr>")
+        })
+        .collect();
+    let servers = (!servers.is_empty()).then(|| {
+        html!(
+            "<div class=\"heading after\"><h2>Cache servers</h2></div>\
+             <table class=\"tracks named\"><tbody>" (servers) "</tbody></table>"
+        )
+    });
+    html!(
+        "<div class=\"heading after\"><h2>Cache</h2><p>" (number(saved.questions)) " questions, "
+        (number(saved.queries)) " queries: " (per_mille / 10) "." (per_mille % 10) " % saved</p></div>\
+         <table class=\"tracks named\"><tbody>"
+        (row("answered from this app server's memory", saved.memory))
+        (row("answered by a cache server", saved.shared))
+        (row("waited for a query that was under way", saved.waited))
+        (row("asked the database", saved.database))
+        "</tbody></table>" (servers)
+    )
 }
 
 fn nothing(title: &'static str, advice: &'static str, button: &'static str) -> Markup {

@@ -122,7 +122,7 @@ impl Answer {
 #[derive(Debug)]
 pub struct Dead;
 
-fn gone<T>() -> Result<T, StoreError> {
+pub fn gone<T>() -> Result<T, StoreError> {
     Err(StoreError::of(StoreErrorKind::Unavailable, "secret"))
 }
 
@@ -134,10 +134,16 @@ impl Store for Dead {
     async fn station(&self, _: StationId) -> Result<Option<Station>, StoreError> {
         gone()
     }
+    async fn these(&self, _: &[StationId]) -> Result<Vec<Station>, StoreError> {
+        gone()
+    }
     async fn now_playing(&self, _: &[StationId], _: i64) -> Result<Vec<NowPlaying>, StoreError> {
         gone()
     }
     async fn tracks(&self, _: StationId) -> Result<Vec<Track>, StoreError> {
+        gone()
+    }
+    async fn programmes(&self, _: &[StationId]) -> Result<Vec<Track>, StoreError> {
         gone()
     }
     async fn track(&self, _: TrackId) -> Result<Option<Track>, StoreError> {

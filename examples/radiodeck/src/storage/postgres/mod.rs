@@ -219,6 +219,13 @@ impl Store for PostgresStore {
         row.map(|row| station("station", &row)).transpose()
     }
 
+    async fn these(&self, stations: &[StationId]) -> Result<Vec<Station>, StoreError> {
+        let ids: Vec<i64> = stations.iter().map(|id| id.get()).collect();
+        let statement = format!("SELECT {STATION} FROM stations s WHERE s.id = ANY($1)");
+        let rows = self.rows("these", &statement, &[&ids]).await?;
+        rows.iter().map(|row| station("these", row)).collect()
+    }
+
     async fn now_playing(
         &self,
         stations: &[StationId],
@@ -248,6 +255,16 @@ impl Store for PostgresStore {
             format!("SELECT {TRACK} FROM tracks t WHERE t.station_id = $1 ORDER BY t.starts_at");
         let rows = self.rows("tracks", &statement, &[&station.get()]).await?;
         rows.iter().map(|row| track("tracks", row)).collect()
+    }
+
+    async fn programmes(&self, stations: &[StationId]) -> Result<Vec<Track>, StoreError> {
+        let ids: Vec<i64> = stations.iter().map(|id| id.get()).collect();
+        let statement = format!(
+            "SELECT {TRACK} FROM tracks t WHERE t.station_id = ANY($1)
+             ORDER BY t.station_id, t.starts_at"
+        );
+        let rows = self.rows("programmes", &statement, &[&ids]).await?;
+        rows.iter().map(|row| track("programmes", row)).collect()
     }
 
     async fn track(&self, id: TrackId) -> Result<Option<Track>, StoreError> {
@@ -354,6 +371,17 @@ impl Store for PostgresStore {
         let Servers::Replicated(nodes) = &self.servers else { return None };
         let servers = Servers::Replicated(nodes.within(request)?);
         Some(Arc::new(Self { servers, place: Arc::clone(&self.place) }))
+    }
+
+    fn newest(&self) -> Option<Arc<dyn Store>> {
+        let Servers::Replicated(nodes) = &self.servers else { return None };
+        let servers = Servers::Replicated(nodes.newest());
+        Some(Arc::new(Self { servers, place: Arc::clone(&self.place) }))
+    }
+
+    fn database(&self) -> Option<String> {
+        let Servers::Replicated(nodes) = &self.servers else { return None };
+        nodes.database()
     }
 
     async fn nodes(&self) -> Nodes {

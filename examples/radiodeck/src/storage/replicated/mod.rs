@@ -21,6 +21,9 @@ pub use self::event::Event;
 use super::{Node, Nodes, PostgresStore, SqliteStore, Store, StoreError, StoreErrorKind};
 use crate::seed::Seed;
 
+/// How long the primary may take to answer who could ask a replica instead.
+const NEWEST_WITHIN: Duration = Duration::from_secs(1);
+
 /// A store in a cluster of files, filled if it is new.
 ///
 /// # Errors
@@ -48,18 +51,21 @@ pub async fn servers(pool: RwPool<Postgres>) -> Result<Arc<dyn Store>, StoreErro
 pub(super) struct Replicated<B: Backend> {
     pool: RwPool<B>,
     context: Option<CausalContext>,
+    /// Reads on the primary alone.
+    newest: bool,
 }
 
 impl<B: Backend> Replicated<B> {
     pub(super) fn new(pool: RwPool<B>) -> Self {
-        Self { pool, context: None }
+        Self { pool, context: None, newest: false }
     }
 
     fn reading(&self) -> Read<'_, B> {
-        match &self.context {
+        let read = match &self.context {
             Some(context) => self.pool.read().context(context),
             None => self.pool.read(),
-        }
+        };
+        if self.newest { read.primary().deadline(NEWEST_WITHIN) } else { read }
     }
 
     fn writing(&self) -> Write<'_, B> {
@@ -72,12 +78,17 @@ impl<B: Backend> Replicated<B> {
     /// The same nodes for one request.
     pub(super) fn within(&self, request: &Extensions) -> Option<Self> {
         let context = CausalContext::from_extensions(request)?.clone();
-        Some(Self { pool: self.pool.clone(), context: Some(context) })
+        Some(Self { context: Some(context), ..self.clone() })
+    }
+
+    /// The same nodes, of which the primary is read: it alone has every write for certain.
+    pub(super) fn newest(&self) -> Self {
+        Self { newest: true, ..self.clone() }
     }
 
     /// For what is not a request's: its own context.
     pub(super) fn apart(&self) -> Self {
-        Self { pool: self.pool.clone(), context: Some(CausalContext::new()) }
+        Self { context: Some(CausalContext::new()), ..self.clone() }
     }
 
     /// Waits until every replica that serves has what was written in this context, or for a few
@@ -96,6 +107,11 @@ impl<B: Backend> Replicated<B> {
         let _too_slow = tokio::time::timeout(Duration::from_secs(5), waiting).await;
     }
 
+    /// The number that all nodes share and no others have: known since the first of them answered.
+    pub(super) fn database(&self) -> Option<String> {
+        self.pool.status().system.map(|system| system.to_string())
+    }
+
     pub(super) async fn status(&self) -> Nodes {
         let reads = self.reading().await.ok().map(|connection| connection.served_by().to_owned());
         Nodes { reads, nodes: self.pool.status().nodes.into_iter().map(node).collect() }
@@ -104,7 +120,7 @@ impl<B: Backend> Replicated<B> {
 
 impl<B: Backend> Clone for Replicated<B> {
     fn clone(&self) -> Self {
-        Self { pool: self.pool.clone(), context: self.context.clone() }
+        Self { pool: self.pool.clone(), context: self.context.clone(), newest: self.newest }
     }
 }
 

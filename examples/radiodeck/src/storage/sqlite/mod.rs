@@ -186,6 +186,22 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn these(&self, stations: &[StationId]) -> Result<Vec<Station>, StoreError> {
+        let ids = json_list(stations);
+        measured("these", 1, 1, {
+            self.read("these", move |connection| {
+                connection
+                    .prepare_cached(&format!(
+                        "SELECT {STATION} FROM stations s
+                         WHERE s.id IN (SELECT value FROM json_each(?1))"
+                    ))?
+                    .query_map([&ids], station)?
+                    .collect()
+            })
+        })
+        .await
+    }
+
     async fn now_playing(
         &self,
         stations: &[StationId],
@@ -222,6 +238,23 @@ impl Store for SqliteStore {
                         "SELECT {TRACK} FROM tracks t WHERE t.station_id = ?1 ORDER BY t.starts_at"
                     ))?
                     .query_map([station.get()], track)?
+                    .collect()
+            })
+        })
+        .await
+    }
+
+    async fn programmes(&self, stations: &[StationId]) -> Result<Vec<Track>, StoreError> {
+        let ids = json_list(stations);
+        measured("programmes", 1, 1, {
+            self.read("programmes", move |connection| {
+                connection
+                    .prepare_cached(&format!(
+                        "SELECT {TRACK} FROM tracks t
+                         WHERE t.station_id IN (SELECT value FROM json_each(?1))
+                         ORDER BY t.station_id, t.starts_at"
+                    ))?
+                    .query_map([&ids], track)?
                     .collect()
             })
         })
@@ -370,6 +403,16 @@ impl Store for SqliteStore {
     fn within(&self, request: &Extensions) -> Option<Arc<dyn Store>> {
         let Files::Replicated(nodes) = &self.files else { return None };
         Some(Arc::new(Self { files: Files::Replicated(nodes.within(request)?) }))
+    }
+
+    fn newest(&self) -> Option<Arc<dyn Store>> {
+        let Files::Replicated(nodes) = &self.files else { return None };
+        Some(Arc::new(Self { files: Files::Replicated(nodes.newest()) }))
+    }
+
+    fn database(&self) -> Option<String> {
+        let Files::Replicated(nodes) = &self.files else { return None };
+        nodes.database()
     }
 
     async fn nodes(&self) -> Nodes {
