@@ -1,5 +1,8 @@
 //! The comparisons measure what they claim: the rivals do the same work.
 
+#[path = "rivals/moka.rs"]
+mod moka;
+
 use terrace_benches::ops::Op;
 use terrace_benches::ops::lb::{Counting, Terrace, TerracePick, Tower};
 

@@ -15,6 +15,7 @@
 //! | a load at a fixed rate, outcomes told apart | [`load`] |
 //! | a connection that is slow, swallowed, reset, refused, cut | [`fault`] |
 //! | to record what a store answered, and check that it could have | [`history`] |
+//! | whether a cache serves an old value after a write | [`races`] |
 //! | the metrics that a test caused | [`recorder`] |
 //! | how often something allocates (feature `alloc`) | `alloc` |
 //! | how many instructions a function executes, beside a committed count | [`callgrind`], [`baseline`] |
@@ -55,6 +56,7 @@ pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod races;
 pub mod recorder;
 pub mod redis;
 mod sys;

@@ -138,10 +138,14 @@ where
             return match &outcome.result {
                 Ok(landed) => {
                     // That it was current when it was kept is not enough for who joined a moment
-                    // later, when a tag had been bumped.
-                    let mine = leads || later || (landed.current && self.is_current(&landed.entry));
-                    (mine || flight.captured.serves(&ask.captured))
-                        .then(|| Ok(Cached::new(Arc::clone(&landed.entry), landed.status(leads))))
+                    // later, when a tag had been bumped. And a load that takes longer than
+                    // `l1_max_age` has read too early for who joined at its end.
+                    let mine = leads
+                        || later
+                        || (ask.came <= landed.entry.lifetime.l1_until
+                            && ((landed.current && self.is_current(&landed.entry))
+                                || flight.captured.serves(&ask.captured)));
+                    mine.then(|| Ok(Cached::new(Arc::clone(&landed.entry), landed.status(leads))))
                 }
                 Err(error) => Some(self.stale_or(ask, Why::FailedLoad, error.clone())),
             };

@@ -103,20 +103,27 @@ impl<V> Landing<V> {
     /// Ends the flight. What is to be found by those who come from now on must be in its place
     /// already.
     pub(crate) fn land(self, outcome: Outcome<V>) {
+        // First: a reader who has seen an outcome that is too old for it would board the same flight
+        // again, and take it for one that was begun after it came.
+        self.leave();
         // The first outcome counts; there is no second, because this takes the duty with it.
         let _ = self.flight.outcome.set(outcome);
     }
-}
 
-impl<V> Drop for Landing<V> {
-    fn drop(&mut self) {
+    /// From now on nobody joins.
+    fn leave(&self) {
         let mut shard = self.flights.shard(self.place);
         if let Slot::Occupied(slot) = shard.entry(self.place)
             && Arc::ptr_eq(slot.get(), &self.flight)
         {
             slot.remove();
         }
-        drop(shard);
+    }
+}
+
+impl<V> Drop for Landing<V> {
+    fn drop(&mut self) {
+        self.leave();
         // The loader's own panics are caught before. What is left: a codec's, a weigher's, or a task
         // that is dropped unfinished because its runtime ends.
         let error = match std::thread::panicking() {
