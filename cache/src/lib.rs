@@ -21,7 +21,7 @@ pub mod store;
 pub mod tag;
 pub mod version;
 
-pub use cache::{Builder, Cache, Cached, Found, Status, Why};
+pub use cache::{Builder, Cache, Cached, Found, Get, Status, Why};
 pub use error::{BoxError, BuildError, InvalidateError, LoadError, PutError};
 pub use layer::{CacheLayer, LayerError};
 pub use load::{BatchCx, LoadCx};

@@ -29,6 +29,7 @@ fn next(key: &mut u64) -> u64 {
 }
 
 /// A hit of terrace-cache, as it comes.
+#[derive(Debug)]
 pub struct Terrace {
     cache: Cache<u64, Value>,
     key: u64,
@@ -44,6 +45,7 @@ impl Terrace {
         let cache = Cache::builder("bench")
             .policy(policy)
             .capacity(CAPACITY)
+            .seed(7)
             // Nothing ends while it is measured.
             .freshness(Freshness::default().early_refresh(0.0))
             .loader((), move |(), key, cx: terrace_cache::LoadCx<Value>| async move {
@@ -65,12 +67,12 @@ impl Terrace {
 impl Op for Terrace {
     fn once(&mut self) {
         let key = next(&mut self.key);
-        let hit = now(self.cache.get(&key));
-        black_box(hit.ok());
+        drop(now(self.cache.get(&key)));
     }
 }
 
 /// The engine behind it with nothing around it.
+#[expect(missing_debug_implementations, reason = "an engine of others has none")]
 pub struct Bare {
     engine: Box<dyn Engine<u64, Arc<Value>>>,
     key: u64,
@@ -99,6 +101,7 @@ impl Op for Bare {
 }
 
 /// foyer-memory by itself, with its own hasher.
+#[derive(Debug)]
 pub struct Foyer {
     cache: foyer_memory::Cache<u64, Arc<Value>>,
     key: u64,
@@ -125,6 +128,7 @@ impl Op for Foyer {
 }
 
 /// moka's read-through call, on a key that is there.
+#[derive(Debug)]
 pub struct Moka {
     cache: moka::future::Cache<u64, Arc<Value>>,
     key: u64,
@@ -144,6 +148,34 @@ impl Default for Moka {
 impl Op for Moka {
     fn once(&mut self) {
         let key = next(&mut self.key);
-        black_box(now(self.cache.get_with(key, async move { Arc::new(value(key)) })));
+        drop(now(self.cache.get_with(key, async move { Arc::new(value(key)) })));
+    }
+}
+
+/// What the macro of `cached` makes of a function.
+#[cached::macros::cached(max_size = 10_000)]
+async fn remembered(key: u64) -> Arc<Value> {
+    Arc::new(value(key))
+}
+
+/// The crate `cached`, on a key that is there.
+#[derive(Debug)]
+pub struct Cached {
+    key: u64,
+}
+
+impl Default for Cached {
+    fn default() -> Self {
+        for key in 0..KEYS {
+            now(remembered(key));
+        }
+        Self { key: 0 }
+    }
+}
+
+impl Op for Cached {
+    fn once(&mut self) {
+        let key = next(&mut self.key);
+        drop(now(remembered(key)));
     }
 }

@@ -83,13 +83,14 @@ where
     pub(crate) fn hit(&self, key: &K) -> Option<Cached<V>> {
         self.places.look(key, |place, asked| {
             let entry = self.level.value(place)?;
-            let plain = entry.key.is(asked)
-                && self.is_current(&entry)
-                && Instant::now() < entry.plain_until;
-            plain.then(|| {
-                self.telemetry.hit(place);
-                Cached::new(entry, Status::L1)
-            })
+            if !entry.key.is(asked)
+                || !self.is_current(&entry)
+                || Instant::now() >= entry.plain_until
+            {
+                return None;
+            }
+            self.telemetry.hit(place);
+            Some(Cached::new(entry, Status::L1))
         })
     }
 

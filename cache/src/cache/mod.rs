@@ -4,6 +4,7 @@ mod batch;
 mod builder;
 mod core;
 mod entry;
+mod get;
 mod level;
 mod many;
 mod read;
@@ -21,6 +22,7 @@ use self::core::Core;
 pub(crate) use self::core::{Ask, Look};
 pub(crate) use self::entry::Entry;
 pub use self::entry::{Cached, Found, Status, Why};
+pub use self::get::Get;
 use crate::bus::Change;
 use crate::error::{BoxError, InvalidateError, LoadError, PutError};
 use crate::key::CacheKey;
@@ -30,7 +32,8 @@ use crate::telemetry::Stats;
 
 /// A read-through cache. A clone is another handle to the same one.
 ///
-/// See the [crate](crate) for what it promises.
+/// See the [crate](crate) for what it promises. Values are dropped while a lock of the cache is held:
+/// a value whose `Drop` calls the same cache may wait for itself.
 pub struct Cache<K, V> {
     core: Arc<Core<K, V>>,
 }
@@ -59,12 +62,9 @@ where
     /// # Cancel safety
     ///
     /// A future that is dropped stops waiting. The load goes on, and the next reader has its value.
-    pub async fn get(&self, key: &K) -> Result<Cached<V>, LoadError> {
-        if let Some(cached) = self.core.hit(key) {
-            return Ok(cached);
-        }
-        // Boxed, so that a hit does not carry the room for a miss.
-        Box::pin(self.get_slowly(key)).await
+    #[inline]
+    pub fn get<'a>(&'a self, key: &'a K) -> Get<'a, K, V> {
+        Get::new(self, key)
     }
 
     async fn get_slowly(&self, key: &K) -> Result<Cached<V>, LoadError> {
