@@ -14,8 +14,9 @@ use super::{Bus, BusError, Change, Counts, Heartbeat, Subscriber, frame};
 ///
 /// It sends the same frames with the same numbers as those between processes, and a test can hold
 /// them, lose them, and deliver them in any order; a node then notices as it would elsewhere. There
-/// is no task and no clock in it: what is not held is delivered before `publish` returns, and
-/// heartbeats are [made](Self::beat) by the test.
+/// is no task and no clock in it: what is not held is delivered before `publish` returns (or by
+/// another thread that is delivering at that moment), and heartbeats are [made](Self::beat) by the
+/// test.
 ///
 /// A clone is another handle on the same bus.
 ///
