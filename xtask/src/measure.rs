@@ -6,14 +6,16 @@ use clap::Args;
 
 use crate::provision::{self, Machine};
 
-/// The blocks that have programs in `benches`.
-const BLOCKS: [&str; 2] = ["lb", "db"];
+/// The blocks that have a comparison in `benches`.
+const COMPARED: [&str; 3] = ["lb", "db", "cache"];
+/// The blocks that have a long test there.
+const SOAKED: [&str; 2] = ["lb", "db"];
 
 /// What to compare.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     /// The block to measure; all of them without a name.
-    #[arg(value_parser = BLOCKS)]
+    #[arg(value_parser = COMPARED)]
     block: Option<String>,
     /// Handed on to the block's program; `cargo xtask bench lb --help` shows them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -24,7 +26,7 @@ pub(crate) struct Bench {
 #[derive(Debug, Args)]
 pub(crate) struct Soak {
     /// The block to soak; all of them without a name.
-    #[arg(value_parser = BLOCKS)]
+    #[arg(value_parser = SOAKED)]
     block: Option<String>,
     /// Handed on to the block's program; `cargo xtask soak lb --help` shows them.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -33,7 +35,7 @@ pub(crate) struct Soak {
 
 /// Runs the comparisons of a block, or of all of them.
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
-    each(options.block.as_deref(), |block| {
+    each(&COMPARED, options.block.as_deref(), |block| {
         if block == "lb" {
             peers()?;
             example("terrace-lb", "proxy")?;
@@ -44,7 +46,7 @@ pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
 
 /// Runs the long test of a block, or of all of them.
 pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
-    each(options.block.as_deref(), |block| {
+    each(&SOAKED, options.block.as_deref(), |block| {
         if block == "lb" {
             example("terrace-lb", "proxy")?;
         }
@@ -53,11 +55,12 @@ pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
 }
 
 fn each(
+    blocks: &[&str],
     block: Option<&str>,
     run: impl Fn(&str) -> Result<ExitCode, String>,
 ) -> Result<ExitCode, String> {
     let mut failed = false;
-    for one in BLOCKS.into_iter().filter(|one| block.is_none_or(|block| block == *one)) {
+    for one in blocks.iter().filter(|one| block.is_none_or(|block| block == **one)) {
         failed |= run(one)? != ExitCode::SUCCESS;
     }
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

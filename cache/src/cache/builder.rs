@@ -96,7 +96,7 @@ where
     }
 
     /// How many bytes of values memory holds, as `weigher` counts them from a key's encoding and the
-    /// value. What the cache itself needs for an entry is not in it: about 250 bytes.
+    /// value. What the cache itself needs for an entry is not in it: about 270 bytes.
     ///
     /// A value heavier than one shard's share, an eighth of the whole in a large cache, is served but
     /// not kept, and counted in [`Stats::too_heavy`](crate::Stats).
