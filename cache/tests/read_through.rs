@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use terrace_cache::codec::{Codec, CodecError};
 use terrace_cache::freshness::Freshness;
+use terrace_cache::store::Memory;
 use terrace_cache::tag::row;
 use terrace_cache::{BatchCx, Cache, LoadCx, LoadError, Status, Why};
 use tokio::sync::{Notify, watch};
@@ -345,4 +348,28 @@ async fn a_write_that_was_dropped_midway_leaves_no_old_value() {
     assert!(futures_util::poll!(put.as_mut()).is_pending());
     drop(put);
     assert_eq!(*cache.get(&1).await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn what_the_second_level_can_do_is_said_and_not_pretended() {
+    let source = Source::open();
+    assert!(cache(&source).capabilities().is_none());
+    let with = Cache::<u64, u64>::builder("two").store(Memory::new(), Plainly).build().unwrap();
+    let can = with.capabilities().unwrap();
+    // It is one process's memory, though it has leases.
+    assert_eq!((can.leases, can.shared, can.nodes), (true, false, 1));
+}
+
+/// Numbers as their bytes.
+struct Plainly;
+
+impl Codec<u64> for Plainly {
+    fn encode(&self, value: &u64, out: &mut Vec<u8>) -> Result<(), CodecError> {
+        out.extend(value.to_be_bytes());
+        Ok(())
+    }
+
+    fn decode(&self, bytes: &Bytes) -> Result<u64, CodecError> {
+        Ok(u64::from_be_bytes(bytes[..].try_into()?))
+    }
 }

@@ -27,6 +27,7 @@ use crate::bus::Change;
 use crate::error::{BoxError, InvalidateError, LoadError, PutError};
 use crate::key::CacheKey;
 use crate::load::{LoadCx, once};
+use crate::store::Capabilities;
 use crate::tag::Tag;
 use crate::telemetry::Stats;
 
@@ -223,6 +224,13 @@ where
     pub fn stats(&self) -> Stats {
         let (values, absences) = self.core.level.usage();
         self.core.telemetry.stats(values, absences, self.core.flights.len())
+    }
+
+    /// What the second level can do, and how much of it answers, as far as is known; `None` without
+    /// one.
+    #[must_use]
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        self.core.shared.as_ref().map(|shared| shared.store.capabilities())
     }
 
     /// The cache's name.
