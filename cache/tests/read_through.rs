@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use terrace_cache::codec::{Codec, CodecError};
+use terrace_cache::engine::Policy;
 use terrace_cache::freshness::Freshness;
 use terrace_cache::store::Memory;
 use terrace_cache::tag::row;
@@ -200,6 +201,29 @@ async fn one_error_is_for_all_who_wait_and_is_not_tried_again_at_once() {
     sleep(ms(101)).await;
     cache.get(&1).await.unwrap_err();
     assert_eq!(loads.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_policy_remembers_what_has_failed() {
+    for &policy in Policy::all() {
+        let loads = Arc::new(AtomicUsize::new(0));
+        let cache: Cache<u64, usize> = Cache::builder("broken")
+            .policy(policy)
+            .seed(7)
+            .loader(Arc::clone(&loads), |loads, _, _| async move {
+                loads.fetch_add(1, Ordering::SeqCst);
+                Err::<Option<usize>, _>(Oops)
+            })
+            .build()
+            .unwrap();
+        // More keys than are remembered, so that room is scarce, and then one of them twice.
+        for key in 0..5_000 {
+            cache.get(&key).await.unwrap_err();
+        }
+        cache.get(&9_999).await.unwrap_err();
+        cache.get(&9_999).await.unwrap_err();
+        assert_eq!(loads.load(Ordering::SeqCst), 5_001, "{policy}");
+    }
 }
 
 #[tokio::test]

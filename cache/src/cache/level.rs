@@ -35,7 +35,7 @@ impl<V: Send + Sync + 'static> Level<V> {
         Ok(Self {
             values: engine::build_hashed(policy, capacity)?,
             absences: engine::build_hashed(policy, Capacity::entries(absences))?,
-            failures: engine::build_hashed(policy, Capacity::entries(FAILURES))?,
+            failures: engine::build_hashed(taking_all(policy), Capacity::entries(FAILURES))?,
         })
     }
 
@@ -98,6 +98,14 @@ impl<V: Send + Sync + 'static> Level<V> {
 
     pub(crate) fn usage(&self) -> (Usage, Usage) {
         (self.values.usage(), self.absences.usage())
+    }
+}
+
+/// A policy of the same library that refuses nothing: a failure that is not remembered is no backoff.
+fn taking_all(policy: Policy) -> Policy {
+    match policy {
+        Policy::TinyLfu => Policy::MokaLru,
+        other => other,
     }
 }
 
