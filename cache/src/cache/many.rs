@@ -96,8 +96,11 @@ where
         let deadlines = self.freshness.deadlines(ask.came, level::lifetime(ask.held.as_ref()));
         let answer = match self.wait(flight, leads, false, &deadlines, ask).await {
             Some(answer) => answer,
-            // Too old for this reader: it asks again, as if it came now.
-            None => self.resolve(key.clone(), ask.again(), None).await,
+            // Too old for this reader: it asks again, and what it begins is as of now.
+            None => {
+                let captured = self.versions.capture(ask.placed.place);
+                self.resolve(key.clone(), Ask { captured, ..ask.again() }, None).await
+            }
         };
         self.telemetry.resolved(&answer);
         Some(answer)

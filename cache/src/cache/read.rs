@@ -42,7 +42,6 @@ where
         mut ask: Ask<V>,
         mut own: Option<Once<V>>,
     ) -> Result<Cached<V>, LoadError> {
-        // The reader's own capture says what it may be given; a later one what it may begin.
         let deadlines = self.freshness.deadlines(ask.came, level::lifetime(ask.held.as_ref()));
         // Whether what this reader waits for was begun after it came.
         let mut later = false;

@@ -18,7 +18,7 @@ pub enum Wait {
     Until(Moment),
     /// It takes the stale value. The load goes on without it.
     ServeStale,
-    /// It gets an error that says so. The load goes on without it.
+    /// It gets an error that says so.
     GiveUp,
 }
 

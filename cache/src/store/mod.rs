@@ -48,7 +48,7 @@ fn tail(value: &[u8]) -> &[u8] {
     &value[value.len().saturating_sub(8)..]
 }
 
-/// A tag as a store knows it: [`hash128`](crate::key::hash128) of the space's name and the tag's
+/// A tag as a store knows it: [`hash128`](crate::key::hash128) of the tag's
 /// encoding.
 pub type TagId = [u8; 16];
 
