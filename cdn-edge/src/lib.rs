@@ -1,0 +1,3 @@
+//! An HTTP edge cache.
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
