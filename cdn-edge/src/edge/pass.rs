@@ -1,0 +1,126 @@
+//! Requests that go on as they are, and what their answers do to what is stored.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HeaderMap;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use super::body::{EdgeBody, OriginBody};
+use super::error::BoxError;
+use super::forward;
+use super::serve::Via;
+use super::shared::Shared;
+use crate::field::{connection, groups};
+use crate::key::Key;
+use crate::object::{Head as StoredHead, Object};
+use crate::purge::{Mode, Target, Verdict};
+use crate::semantics::{self, Admitted, Facts, Head, Now, Reason, Verb, invalidates};
+
+/// Passes a request on.
+pub(super) async fn pass<S, B, RB>(
+    shared: Arc<Shared>,
+    inner: S,
+    request: Request<B>,
+    facts: Facts,
+    key: Key,
+    reason: Reason,
+) -> Result<Response<EdgeBody>, S::Error>
+where
+    S: Service<Request<OriginBody<B>>, Response = Response<RB>>,
+    RB: Body<Data = Bytes> + Send + 'static,
+    RB::Error: Into<BoxError>,
+{
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let asked = shared.clock.look();
+    let request = forward::pass(parts, body, &shared.manner);
+    shared.telemetry.asked();
+    let response = inner.oneshot(request).await?;
+    match facts.verb {
+        Verb::Unsafe => shared.written(&key, response.status(), response.headers()),
+        Verb::Head => shared.headed(&key, &facts, &headers, asked, response.status(), response.headers()),
+        Verb::Get | Verb::Safe => {}
+    }
+    shared.telemetry.missed(reason, None);
+    let response = response.map(|body| EdgeBody::passed(body.map_err(Into::into).boxed_unsync()));
+    Ok(shared.pass_back(response, reason, None))
+}
+
+impl Shared {
+    /// An answer that goes back as it came.
+    pub(super) fn pass_back(
+        &self,
+        mut response: Response<EdgeBody>,
+        reason: Reason,
+        detail: Option<Reason>,
+    ) -> Response<EdgeBody> {
+        let status = response.status();
+        let headers = response.headers_mut();
+        connection::strip(headers);
+        for name in semantics::INTERNAL {
+            headers.remove(name);
+        }
+        let via = Via::Forwarded { reason, status: Some(status), stored: false, collapsed: false, detail };
+        headers.append(&self.cache_status_name, self.cache_status(via, 0));
+        response
+    }
+
+    /// A write was answered: what it names is of the past (RFC 9111, 4.4).
+    fn written(&self, key: &Key, status: StatusCode, response: &HeaderMap) {
+        let target = std::str::from_utf8(key.target()).unwrap_or_default();
+        let gone = invalidates(Verb::Unsafe, key.authority(), status, response, target);
+        if !gone.target {
+            return;
+        }
+        let purge = |key: &Key| self.invalidations.purge(&Target::Tag(self.tags.url(key.bytes())), Mode::Hard);
+        purge(key);
+        for path in &gone.paths {
+            if let Some(other) = key.sibling(path, &self.keys, self.seed) {
+                purge(&other);
+            }
+        }
+        // Groups of the same origin (RFC 9875, 3).
+        let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
+        for group in groups::parse(response.get_all(&groups::CACHE_GROUP_INVALIDATION)) {
+            self.invalidations.purge(&Target::Tag(self.tags.group(origin, group.as_bytes())), Mode::Hard);
+        }
+    }
+
+    /// A HEAD was answered: what is stored for GET is newer, or of the past (RFC 9111, 4.3.5).
+    fn headed(
+        &self,
+        key: &Key,
+        facts: &Facts,
+        request: &HeaderMap,
+        asked: Now,
+        status: StatusCode,
+        answer: &HeaderMap,
+    ) {
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes()) else { return };
+        let now = self.clock.now();
+        for object in entry.variants() {
+            let selected = object.stored.selecting().is_none_or(|it| it.matches(request, &self.rules));
+            if !selected || self.invalidations.verdict(&object.marks) == Verdict::Hard {
+                continue;
+            }
+            let header = object.head.headers(0);
+            match semantics::head(&object.stored, &header, facts, request, asked, status, answer, now, &self.rules) {
+                Head::Updated(admitted) => {
+                    let Admitted { stored, headers, .. } = *admitted;
+                    if let Ok(head) = StoredHead::encode(object.head.status(), &headers, &self.shapes) {
+                        let (content, marks) = (Arc::clone(&object.content), object.marks.clone());
+                        let fresh = Arc::new(Object { stored, head, content, marks });
+                        self.replace(key, object, &fresh);
+                    }
+                }
+                Head::Outdated => self.remove(key, object),
+                Head::Unrelated => {}
+            }
+        }
+    }
+}

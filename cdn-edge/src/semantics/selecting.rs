@@ -1,0 +1,50 @@
+use http::header::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use super::Rules;
+use crate::field::vary;
+
+/// The request fields that a response was selected by, and their normal form (4.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selecting {
+    names: Box<[HeaderName]>,
+    values: Box<[u8]>,
+}
+
+impl Selecting {
+    /// What a request says in these fields.
+    #[must_use]
+    pub fn of(names: &[HeaderName], request: &HeaderMap, rules: &Rules) -> Self {
+        let mut values = SmallVec::new();
+        write(names, request, rules, &mut values);
+        Self { names: names.into(), values: values.as_slice().into() }
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn names(&self) -> &[HeaderName] {
+        &self.names
+    }
+
+    /// Whether a request says the same in them.
+    #[must_use]
+    pub fn matches(&self, request: &HeaderMap, rules: &Rules) -> bool {
+        let mut values = SmallVec::new();
+        write(&self.names, request, rules, &mut values);
+        *values == *self.values
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn weight(&self) -> u64 {
+        (size_of::<Self>() + self.names.len() * size_of::<HeaderName>() + self.values.len()) as u64
+    }
+}
+
+/// The values one after another, each closed by a byte that no field value may hold, so that no two
+/// different lists of values have the same bytes.
+pub(crate) fn write(names: &[HeaderName], request: &HeaderMap, rules: &Rules, out: &mut SmallVec<[u8; 128]>) {
+    for name in names {
+        vary::selecting(name, request, &rules.codings, out);
+        out.push(0);
+    }
+}
