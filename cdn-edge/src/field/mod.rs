@@ -29,6 +29,7 @@ pub mod age;
 pub mod date;
 pub mod delta;
 pub mod directives;
+pub mod etag;
 pub mod list;
 
 #[cfg(test)]
