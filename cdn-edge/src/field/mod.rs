@@ -31,6 +31,7 @@ pub mod delta;
 pub mod directives;
 pub mod etag;
 pub mod list;
+pub mod range;
 
 #[cfg(test)]
 mod testing;
