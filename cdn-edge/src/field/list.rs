@@ -54,7 +54,7 @@ impl<'a, I: Iterator<Item = &'a HeaderValue>> Iterator for Elements<'a, I> {
 }
 
 /// Where the comma is that ends the first element, or the end.
-fn element_end(line: &[u8], quotes: &mut bool) -> usize {
+pub(super) fn element_end(line: &[u8], quotes: &mut bool) -> usize {
     let mut at = 0;
     while let Some(&byte) = line.get(at) {
         match byte {

@@ -32,6 +32,7 @@ pub mod directives;
 pub mod etag;
 pub mod list;
 pub mod range;
+pub mod vary;
 
 #[cfg(test)]
 mod testing;
