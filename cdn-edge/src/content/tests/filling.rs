@@ -200,8 +200,8 @@ fn single_bytes_do_not_become_a_part_each() {
     assert!(guarded_by(Rule::Join, || {
         let mut tail = Tail::new(4096);
         let (mut most, mut sealed) = (0, Vec::new());
-        for at in 0..10_000 {
-            sealed.extend(tail.add(&Bytes::copy_from_slice(&[byte_at(at)])));
+        for byte in body(0..10_000) {
+            sealed.extend(tail.add(&Bytes::copy_from_slice(&[byte])));
             most = most.max(tail.parts());
         }
         sealed.extend(tail.into_last());
@@ -229,7 +229,7 @@ fn a_part_of_a_whole_body_is_slices_of_it() {
     filler.finish().unwrap();
     assert!(content.slices(65_000..140_000).unwrap().concat() == body(65_000..140_000));
     assert_eq!(content.slices(0..150_001), None);
-    let backwards = std::ops::Range { start: 3, end: 2 };
+    let backwards = Range { start: 3, end: 2 };
     assert_eq!(content.slices(backwards), None);
     assert!(content.to_bytes().unwrap() == body(0..150_000));
 }
