@@ -4,3 +4,5 @@
 
 pub mod field;
 pub mod content;
+pub mod object;
+pub mod store;
