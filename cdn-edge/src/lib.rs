@@ -6,3 +6,4 @@ pub mod field;
 pub mod content;
 pub mod object;
 pub mod store;
+pub mod purge;
