@@ -1,3 +1,5 @@
 //! An HTTP edge cache.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod origin;
