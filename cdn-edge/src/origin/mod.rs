@@ -22,6 +22,8 @@
 
 pub mod breaker;
 pub mod cap;
+#[cfg(feature = "origin")]
+pub mod client;
 mod error;
 pub mod guard;
 mod invalid;
@@ -31,6 +33,8 @@ mod url;
 
 pub use breaker::{Breaker, BreakerSettings};
 pub use cap::{Cap, CapSettings};
+#[cfg(feature = "origin")]
+pub use client::Client;
 pub use error::{BoxError, OriginError};
 pub use guard::{Guard, Guarded};
 pub use invalid::Invalid;

@@ -132,7 +132,7 @@ impl fmt::Display for OriginUrl {
 }
 
 /// Host and port, without the port that the scheme implies.
-fn host_of(authority: &Authority, scheme: &Scheme) -> Option<HeaderValue> {
+pub(crate) fn host_of(authority: &Authority, scheme: &Scheme) -> Option<HeaderValue> {
     let implied = if *scheme == Scheme::HTTPS { 443 } else { 80 };
     let host = match authority.port_u16() {
         Some(port) if port != implied => format!("{}:{port}", authority.host()),
