@@ -7,3 +7,4 @@ pub mod content;
 pub mod object;
 pub mod store;
 pub mod purge;
+pub mod origin;
