@@ -2,9 +2,18 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-pub mod field;
+mod edge;
+mod telemetry;
+
 pub mod content;
+pub mod field;
+pub mod key;
 pub mod object;
-pub mod store;
-pub mod purge;
 pub mod origin;
+pub mod purge;
+pub mod semantics;
+pub mod store;
+
+pub use edge::{BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle, EdgeLayer, OriginBody};
+pub use semantics::{Profile, Reason, Rules};
+pub use telemetry::Stats;

@@ -78,6 +78,12 @@ impl Body for EdgeBody {
     }
 }
 
+impl<T: Into<Bytes>> From<T> for EdgeBody {
+    fn from(bytes: T) -> Self {
+        Self::bytes(bytes)
+    }
+}
+
 impl Default for EdgeBody {
     fn default() -> Self {
         Self::empty()
@@ -107,7 +113,6 @@ pin_project_lite::pin_project! {
         Empty,
         /// The client's.
         Client {
-            /// It.
             #[pin]
             body: B,
         },

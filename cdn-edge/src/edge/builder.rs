@@ -15,6 +15,7 @@ use super::numerals::Numerals;
 use super::service::EdgeLayer;
 use super::shared::{Fallback, Limits, Shared};
 use crate::content::Budget;
+use crate::field::cdn_loop::Id;
 use crate::key::{KeyRules, Versions};
 use crate::object::{Caps, Shapes};
 use crate::purge::{self, Invalidations};
@@ -185,12 +186,11 @@ impl EdgeBuilder {
     ///
     /// A [`ConfigError`] that names the setting that cannot be.
     pub fn build(self) -> Result<EdgeLayer, ConfigError> {
-        let is_token = !self.name.is_empty()
-            && self.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
-            && self.name.starts_with(|first: char| first.is_ascii_alphabetic());
-        if !is_token {
+        // A token of RFC 9110 that may also stand in a structured field.
+        let starts_well = self.name.starts_with(|first: char| first.is_ascii_alphabetic());
+        let Some(id) = Id::new(&self.name).filter(|_| starts_well) else {
             return Err(ConfigError::Name(self.name));
-        }
+        };
         if self.memory < 65_536 {
             return Err(ConfigError::Memory(self.memory));
         }
@@ -213,7 +213,7 @@ impl EdgeBuilder {
         let name: Arc<str> = self.name.into();
         Ok(EdgeLayer {
             shared: Arc::new(Shared {
-                manner: Manner { id: name.to_string(), strict: self.profile == Profile::Secure },
+                manner: Manner { id, strict: self.profile == Profile::Secure },
                 limits: Limits { object, ..self.limits },
                 seed,
                 clock: self.wall.map_or_else(Clock::system, Clock::with),

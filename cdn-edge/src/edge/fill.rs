@@ -23,7 +23,8 @@ use super::error::{BoxError, EdgeFailure};
 use super::flight::{Landing, Lead};
 use super::forward;
 use super::shared::Shared;
-use crate::content::{Content, Expect, Filler};
+use crate::content::{Content, Cursor, Expect, Filler};
+use crate::field::{groups, tags};
 use crate::key::Key;
 use crate::object::{Head, Object};
 use crate::purge::{Sequence, Verdict};
@@ -32,7 +33,13 @@ use crate::semantics::{Admission, Admitted, Facts, Failure, Freshened, Now, Reas
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
     /// A stored response; the origin's own header, if it sent a whole response.
-    Stored { object: Arc<Object>, original: Option<HeaderMap>, status: StatusCode },
+    Stored {
+        object: Arc<Object>,
+        original: Option<HeaderMap>,
+        status: StatusCode,
+        /// A reader from the start, so that the body is not given up before the client has its own.
+        hold: Option<Cursor>,
+    },
     /// A response that may not be stored, and why.
     Unstored { response: Response<UnsyncBoxBody<Bytes, BoxError>>, reason: Reason },
     /// What was stored holds for this request only: 304, and may no longer be stored.
@@ -133,13 +140,22 @@ impl<S> Fill<S> {
                 let Ok(head) = Head::encode(object.head.status(), &headers, &shared.shapes) else {
                     return Err(Mismatch);
                 };
-                let marks = shared.marks(&self.key, since, update).merged(&object.marks);
+                let names_tags = [&groups::CACHE_GROUPS, &tags::SURROGATE_KEY, &tags::CACHE_TAG]
+                    .iter()
+                    .any(|name| update.contains_key(*name));
+                // A 304 that names no tags leaves those that there are.
+                let marks = if names_tags {
+                    shared.marks(&self.key, since, update)
+                } else {
+                    object.marks.renewed(since)
+                };
                 let fresh = Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
                 if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
                     shared.replace(&self.key, object, &fresh);
                 }
                 self.land(&fresh);
-                self.tell(First::Stored { object: fresh, original: None, status: StatusCode::NOT_MODIFIED });
+                let status = StatusCode::NOT_MODIFIED;
+                self.tell(First::Stored { object: fresh, original: None, status, hold: None });
             }
             Freshened::Unstored(reason, header) => {
                 shared.remove(&self.key, object);
@@ -189,6 +205,8 @@ impl<S> Fill<S> {
             budget: Some(Arc::clone(&shared.budget)),
         });
         let object = Arc::new(Object { stored: admitted.stored, head, content, marks });
+        let is_asked_for = self.first.is_some();
+        let hold = is_asked_for.then(|| object.content.cursor(0, None));
         self.land(&object);
         let (parts, body) = response.into_parts();
         let mut original = parts.headers;
@@ -196,8 +214,8 @@ impl<S> Fill<S> {
         for name in crate::semantics::INTERNAL {
             original.remove(name);
         }
-        self.tell(First::Stored { object: Arc::clone(&object), original: Some(original), status });
-        if drive(filler, body, &object, &shared).await {
+        self.tell(First::Stored { object: Arc::clone(&object), original: Some(original), status, hold });
+        if drive(filler, body, &object, is_asked_for, &shared).await {
             shared.store(&self.key, &object);
             shared.telemetry.stored();
         }
@@ -250,7 +268,7 @@ impl<S> Fill<S> {
 struct Mismatch;
 
 /// Moves a body into its content. Whether it is whole, and may be stored.
-async fn drive<RB>(mut filler: Filler, body: RB, object: &Arc<Object>, shared: &Shared) -> bool
+async fn drive<RB>(mut filler: Filler, body: RB, object: &Arc<Object>, may_stop: bool, shared: &Shared) -> bool
 where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
@@ -262,7 +280,7 @@ where
         let frame = tokio::select! {
             biased;
             frame = frame(body.as_mut()) => frame,
-            () = content.abandoned(), if !is_worth_finishing(got, object.length()) => return false,
+            () = content.abandoned(), if may_stop && !is_worth_finishing(got, object.length()) => return false,
         };
         match frame {
             Some(Ok(data)) => {

@@ -5,7 +5,8 @@ use http::request::Parts;
 use http::{Method, Request};
 
 use super::body::OriginBody;
-use crate::field::{cdn_loop, connection};
+use crate::field::cdn_loop::{self, Id};
+use crate::field::connection;
 use crate::object::Object;
 
 /// Fields by which a stranger could change the answer that everybody gets, without a trace in the key: they
@@ -37,7 +38,7 @@ const CONDITIONS: [HeaderName; 5] = [
 #[derive(Clone, Debug)]
 pub(super) struct Manner {
     /// This edge's name in CDN-Loop.
-    pub(super) id: String,
+    pub(super) id: Id,
     /// Unkeyed fields stay behind.
     pub(super) strict: bool,
 }

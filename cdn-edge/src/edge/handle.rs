@@ -6,7 +6,7 @@ use http::header::HeaderMap;
 use super::shared::Shared;
 use crate::key::Key;
 use crate::purge::{Mode, Sequence, Target};
-pub use crate::telemetry::Stats;
+use crate::telemetry::Stats;
 
 /// The way into an edge from beside: purging and looking.
 ///

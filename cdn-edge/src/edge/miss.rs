@@ -16,6 +16,7 @@ use super::fill::{Fill, First};
 use super::flight::{Landing, Lead, Role};
 use super::serve::Via;
 use super::shared::{Shared, Want};
+use crate::content::State;
 use crate::key::Key;
 use crate::object::Object;
 use crate::purge::Verdict;
@@ -82,7 +83,7 @@ impl<S> Miss<S> {
     fn is_of_use(&self, landing: &Landing) -> bool {
         match landing {
             Landing::Shared(object) => {
-                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid && !object.content.has_failed()
+                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid && object.content.state() != State::Failed
             }
             Landing::Unshared(_) | Landing::Failed(..) => false,
         }
@@ -118,7 +119,11 @@ impl<S> Miss<S> {
         };
         tokio::spawn(fill.run::<B, RB>());
         match told.await {
-            Ok(First::Stored { object, original, status }) => self.stored(&object, original, status),
+            Ok(First::Stored { object, original, status, hold }) => {
+                let response = self.stored(&object, original, status);
+                drop(hold);
+                response
+            }
             Ok(First::Unstored { response, reason }) => self.unstored(response, reason),
             Ok(First::Once { object, header, reason }) => self.once(&object, header, reason),
             Ok(First::Failed(failure, trouble)) => self.failed(failure, trouble),

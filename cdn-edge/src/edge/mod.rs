@@ -21,5 +21,5 @@ pub use body::{EdgeBody, OriginBody};
 pub use builder::EdgeBuilder;
 pub use error::{BoxError, ConfigError, EdgeFailure};
 pub use future::EdgeFuture;
-pub use handle::{EdgeHandle, Stats};
+pub use handle::EdgeHandle;
 pub use service::{Edge, EdgeLayer};

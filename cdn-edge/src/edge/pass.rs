@@ -113,7 +113,7 @@ impl Shared {
                 Head::Updated(admitted) => {
                     let Admitted { stored, headers, .. } = *admitted;
                     if let Ok(head) = StoredHead::encode(object.head.status(), &headers, &self.shapes) {
-                        let (content, marks) = (Arc::clone(&object.content), object.marks.clone());
+                        let (content, marks) = (Arc::clone(&object.content), object.marks.renewed(object.marks.since()));
                         let fresh = Arc::new(Object { stored, head, content, marks });
                         self.replace(key, object, &fresh);
                     }

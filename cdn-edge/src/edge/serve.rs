@@ -110,7 +110,8 @@ impl Shared {
             Via::Hit(reason) => {
                 let detail = (reason != Reason::Fresh).then(|| reason.as_str());
                 let write = |text: &mut BytesMut| {
-                    let status = CacheStatus { hit: true, ttl: Some(ttl), detail, ..CacheStatus::of(&self.name) };
+                    let status = CacheStatus { hit: true, ttl: Some(ttl), detail, cache: &self.name,
+                    ..CacheStatus::default() };
                     status.write(text);
                 };
                 if detail.is_none() {
@@ -126,7 +127,8 @@ impl Shared {
                     stored,
                     collapsed,
                     detail: Some(detail.unwrap_or(reason).as_str()),
-                    ..CacheStatus::of(&self.name)
+                    cache: &self.name,
+                    ..CacheStatus::default()
                 };
                 status.write(text);
             }),

@@ -108,8 +108,8 @@ impl Shared {
         if size + target > self.limits.header {
             return Err(EdgeFailure::HeaderTooLarge);
         }
-        if headers.contains_key(&cdn_loop::NAME)
-            && cdn_loop::count(headers.get_all(&cdn_loop::NAME), &self.manner.id) > self.limits.hops
+        if headers.contains_key(&cdn_loop::CDN_LOOP)
+            && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id) > self.limits.hops
         {
             return Err(EdgeFailure::Loop);
         }
@@ -243,8 +243,6 @@ impl Shared {
         let surrogate = tags::surrogate_key(response.get_all(&tags::SURROGATE_KEY)).map(|name| tags.surrogate(name));
         let cache_tags = tags::cache_tag(response.get_all(&tags::CACHE_TAG)).map(|name| tags.surrogate(name));
         all.extend(named.chain(surrogate).chain(cache_tags).take(self.limits.tags));
-        all.sort_unstable();
-        all.dedup();
         Marks::new(since, key.without_query(), all)
     }
 
@@ -253,7 +251,7 @@ impl Shared {
         if varies.is_none() && !facts.range {
             return key.hash();
         }
-        let mut bytes: SmallVec<[u8; 128]> = SmallVec::from_slice(&key.hash().to_le_bytes());
+        let mut bytes = key.hash().to_le_bytes().to_vec();
         crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
         if facts.range {
             for name in [header::RANGE, header::IF_RANGE] {

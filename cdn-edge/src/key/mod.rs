@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 pub use query::Query;
-pub(crate) use versions::Versions;
+pub(crate) use versions::{Same, Versions};
 
 /// What a key is made of.
 #[derive(Clone, Debug)]

@@ -83,7 +83,7 @@ fn judge(
         stale_while_revalidate = stale_while_revalidate.min(cap);
         stale_if_error = stale_if_error.min(cap);
     }
-    let etag = freshness::single(response, &header::ETAG).and_then(EntityTag::parse);
+    let etag = EntityTag::of(response.get_all(header::ETAG));
     let last_modified =
         freshness::single(response, &header::LAST_MODIFIED).and_then(|value| date::parse(value, now.unix));
     let no_cache = matches!(directives.no_cache, Qualified::All);
@@ -170,9 +170,8 @@ fn part(facts: &Facts, response: &HeaderMap) -> Option<Span> {
         return None;
     }
     let range = ContentRange::parse(freshness::single(response, &header::CONTENT_RANGE)?)?;
-    let (first, last) = range.range?;
-    let (total, end) = (range.total?, last.checked_add(1)?);
-    (first < end && end <= total).then_some(Span { start: first, end, total })
+    let (range, total) = (range.range()?, range.length()?);
+    Some(Span { start: range.start, end: range.end, total })
 }
 
 /// Whether others may see it: credentials (3.5), cookies.

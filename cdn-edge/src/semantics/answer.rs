@@ -38,12 +38,7 @@ pub fn answer(facts: &Facts, request: &HeaderMap, stored: &Stored, length: Optio
     let (true, Some(length)) = (ranged, whole) else {
         return Answer::Full;
     };
-    if !range::if_range(
-        super::freshness::single(request, &header::IF_RANGE),
-        stored.etag.as_ref(),
-        stored.last_modified,
-        stored.date,
-    ) {
+    if !in_range(request, stored, now) {
         return Answer::Full;
     }
     let specs = super::freshness::single(request, &header::RANGE).and_then(range::parse);
@@ -53,6 +48,12 @@ pub fn answer(facts: &Facts, request: &HeaderMap, stored: &Stored, length: Optio
         Some(Resolved::Many(ranges)) => Answer::Parts(ranges, length),
         Some(Resolved::Unsatisfiable) => Answer::Unsatisfiable(length),
     }
+}
+
+/// Whether the client's range counts for this response, as far as `If-Range` has a say.
+pub(super) fn in_range(request: &HeaderMap, stored: &Stored, now: Now) -> bool {
+    let condition = request.get_all(header::IF_RANGE);
+    range::if_range(condition, stored.etag.as_ref(), stored.last_modified, Some(stored.date), now.unix)
 }
 
 fn not_modified(request: &HeaderMap, stored: &Stored, now: Now) -> bool {

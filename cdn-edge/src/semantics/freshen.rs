@@ -111,9 +111,9 @@ fn covers(new: &Selecting, old: &Selecting) -> bool {
 
 /// A validator in the 304 must be the stored one: a strong tag by strong comparison, a date by equality.
 fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
-    let tag = super::freshness::single(update, &header::ETAG).and_then(EntityTag::parse);
+    let tag = EntityTag::of(update.get_all(header::ETAG));
     match (tag, &stored.etag) {
-        (Some(theirs), Some(ours)) => return theirs.weak_eq(ours),
+        (Some(theirs), Some(ours)) => return theirs.weak_eq(ours.as_bytes()),
         (Some(theirs), None) if !theirs.is_weak() => return false,
         _ => {}
     }

@@ -55,7 +55,7 @@ pub fn lookup(candidates: &[Candidate<'_>], facts: &Facts, request: &HeaderMap, 
         return Lookup::Pass(Reason::Precondition);
     }
     let offline = facts.directives.as_ref().is_some_and(|directives| directives.only_if_cached);
-    let found = match choose(candidates, facts, request, rules) {
+    let found = match choose(candidates, facts, request, now, rules) {
         Ok(at) => decide(at, candidates[at], facts, now),
         Err(reason) => Lookup::Fetch(reason),
     };
@@ -76,6 +76,7 @@ fn choose(
     candidates: &[Candidate<'_>],
     facts: &Facts,
     request: &HeaderMap,
+    now: Now,
     rules: &Rules,
 ) -> Result<usize, Reason> {
     let mut best: Option<usize> = None;
@@ -87,7 +88,7 @@ fn choose(
             varied = true;
             continue;
         }
-        if stored.span.is_some() && !covers(stored, facts, request) {
+        if stored.span.is_some() && !covers(stored, facts, request, now) {
             missed_part = true;
             continue;
         }
@@ -109,9 +110,9 @@ fn choose(
 }
 
 /// Whether a stored part holds all that a request's range wants.
-fn covers(stored: &Stored, facts: &Facts, request: &HeaderMap) -> bool {
+fn covers(stored: &Stored, facts: &Facts, request: &HeaderMap, now: Now) -> bool {
     let Some(span) = stored.span else { return true };
-    if !facts.range {
+    if !facts.range || !super::answer::in_range(request, stored, now) {
         return false;
     }
     let specs = super::freshness::single(request, &header::RANGE).and_then(range::parse);

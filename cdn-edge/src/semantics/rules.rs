@@ -1,5 +1,7 @@
 use http::header::HeaderName;
 
+use crate::field::vary::Normaliser;
+
 /// Which of two sets of rules is meant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
@@ -60,8 +62,8 @@ pub struct Rules {
     /// Fields that a response may not vary on if it is to be stored. `User-Agent`, `Cookie`, `Referer` and
     /// the like by default: as many values as clients.
     pub unbounded: Vec<HeaderName>,
-    /// Content codings that the origin knows; `Accept-Encoding` is reduced to them for comparison.
-    pub codings: Vec<String>,
+    /// How request fields that a response varies on are compared.
+    pub normaliser: Normaliser,
 }
 
 impl Rules {
@@ -86,7 +88,7 @@ impl Rules {
                 HeaderName::from_static("x-forwarded-for"),
             ]
             .to_vec(),
-            codings: ["br", "gzip", "zstd", "deflate"].map(String::from).to_vec(),
+            normaliser: Normaliser::new(),
         };
         match profile {
             Profile::Secure => secure,

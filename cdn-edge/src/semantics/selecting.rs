@@ -1,8 +1,5 @@
 use http::header::{HeaderMap, HeaderName};
-use smallvec::SmallVec;
-
 use super::Rules;
-use crate::field::vary;
 
 /// The request fields that a response was selected by, and their normal form (4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,9 +12,9 @@ impl Selecting {
     /// What a request says in these fields.
     #[must_use]
     pub fn of(names: &[HeaderName], request: &HeaderMap, rules: &Rules) -> Self {
-        let mut values = SmallVec::new();
+        let mut values = Vec::new();
         write(names, request, rules, &mut values);
-        Self { names: names.into(), values: values.as_slice().into() }
+        Self { names: names.into(), values: values.into() }
     }
 
     /// The fields.
@@ -29,7 +26,7 @@ impl Selecting {
     /// Whether a request says the same in them.
     #[must_use]
     pub fn matches(&self, request: &HeaderMap, rules: &Rules) -> bool {
-        let mut values = SmallVec::new();
+        let mut values = Vec::new();
         write(&self.names, request, rules, &mut values);
         *values == *self.values
     }
@@ -40,11 +37,9 @@ impl Selecting {
     }
 }
 
-/// The values one after another, each closed by a byte that no field value may hold, so that no two
-/// different lists of values have the same bytes.
-pub(crate) fn write(names: &[HeaderName], request: &HeaderMap, rules: &Rules, out: &mut SmallVec<[u8; 128]>) {
+/// The normal forms one after another: each begins with a byte that no value holds.
+pub(crate) fn write(names: &[HeaderName], request: &HeaderMap, rules: &Rules, out: &mut Vec<u8>) {
     for name in names {
-        vary::selecting(name, request, &rules.codings, out);
-        out.push(0);
+        rules.normaliser.selecting(name, request, out);
     }
 }
