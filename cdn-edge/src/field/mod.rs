@@ -26,12 +26,20 @@
 //! ```
 
 pub mod age;
+pub mod cache_status;
+pub mod cdn_loop;
+pub mod connection;
 pub mod date;
 pub mod delta;
 pub mod directives;
 pub mod etag;
+pub mod groups;
 pub mod list;
+pub mod no_vary_search;
 pub mod range;
+mod structured;
+pub mod tags;
+pub mod targeted;
 pub mod vary;
 
 #[cfg(test)]
