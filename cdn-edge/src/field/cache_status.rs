@@ -3,6 +3,21 @@
 //! It is written for every response, so the bytes are put together by hand. Text that a structured
 //! field cannot hold is made to fit and never refused: a key with a strange byte in it is still
 //! worth a line, and whoever reads it is a person.
+//!
+//! ```
+//! use terrace_cdn_edge::field::cache_status::{CacheStatus, Fwd};
+//!
+//! let mut value = Vec::new();
+//! let status = CacheStatus {
+//!     cache: "edge",
+//!     fwd: Some(Fwd::Stale),
+//!     stored: true,
+//!     detail: Some("soft purge"),
+//!     ..CacheStatus::default()
+//! };
+//! status.write(&mut value);
+//! assert_eq!(value, b"edge; fwd=stale; stored; detail=\"soft purge\"");
+//! ```
 
 use bytes::BufMut;
 use http::HeaderName;

@@ -3,6 +3,17 @@
 //!
 //! Two queries select the same response if their canonical forms are equal. A field that cannot be
 //! read, or has a key that is not known here, changes nothing: every difference counts.
+//!
+//! ```
+//! use http::HeaderValue;
+//! use terrace_cdn_edge::field::no_vary_search;
+//!
+//! let value = HeaderValue::from_static(r#"key-order, params=("utm_source")"#);
+//! let rule = no_vary_search::parse([&value]);
+//! let mut form = Vec::new();
+//! rule.canonical("size=2&utm_source=mail&colour=red", &mut form);
+//! assert_eq!(form, b"colour=red&size=2");
+//! ```
 
 use std::borrow::Cow;
 

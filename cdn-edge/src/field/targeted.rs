@@ -3,6 +3,10 @@
 //! It has the directives of `Cache-Control` and another syntax: a structured dictionary. Names are
 //! in lower case, numbers are integers, and one error makes the whole field count as absent. So it
 //! must not be read with the parser of `Cache-Control`, which forgives.
+//!
+//! The RFC says that a value of the wrong type should not be used, and leaves open whether the rest
+//! of the field counts. Here it does not: what is left of a field without its lifetime would
+//! overrule a `Cache-Control` that is whole.
 
 use http::HeaderValue;
 use sfv::BareItemFromInput;
