@@ -35,15 +35,19 @@ impl Cursor {
         let mut cursor =
             Self { content, at: from, until, key: None, over: false, resume: None, resumed: None };
         let mut length = cursor.content.whole.get().map(super::Whole::len);
+        let mut after = After::default();
         if length.is_none() {
             if let Some(live) = &mut *cursor.content.live() {
                 length = live.length;
-                let nothing = until.or(length).is_some_and(|until| until <= from);
-                cursor.key = (!nothing).then(|| live.readers.join(from));
+                if until.or(length).is_none_or(|until| from < until) {
+                    let (key, met) = live.join(from);
+                    (cursor.key, after) = (Some(key), met);
+                }
             } else {
                 length = cursor.content.length();
             }
         }
+        after.run();
         cursor.until = until.or(length).map(|until| until.max(from));
         cursor
     }
@@ -82,6 +86,8 @@ impl Cursor {
                     let Some(resume) = self.resume.take() else {
                         return Poll::Ready(Err(BodyError::FellBehind));
                     };
+                    // The fill may have seen the end by now: then the rest must have it too.
+                    self.until = self.until.or_else(|| self.content.length());
                     self.resumed = Some(Resumed::new(&*resume, self.at, self.until));
                     continue;
                 }

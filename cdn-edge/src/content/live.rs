@@ -168,6 +168,10 @@ impl Live {
         self.readers.take_wakers(self.chunks.end(), woken);
     }
 
+    pub(super) fn join(&mut self, at: u64) -> (usize, After) {
+        (self.readers.join(at), self.met(at))
+    }
+
     /// What there is for a reader at this byte, which has it from now on.
     pub(super) fn look(&mut self, key: Option<usize>, at: u64, until: u64) -> (Look, After) {
         if at < self.chunks.start() {
@@ -192,6 +196,11 @@ impl Live {
                 self.forget(at.saturating_sub(self.behind()));
             }
         }
+        self.met(at)
+    }
+
+    /// Somebody is at this byte: it may be what the filler waits for.
+    fn met(&mut self, at: u64) -> After {
         let wake = self.waits.take_if(|waits| waits.goal <= at).map(|waits| waits.waker);
         After { wake, ..After::default() }
     }

@@ -19,6 +19,10 @@
 //! filler goes no more than half a window ahead of the *fastest* reader, and what that one has read
 //! stays for half a window more. A reader behind that has lost its place, and goes on by a request of
 //! its own ([`Cursor::resume_with`]) or with an error. Whatever it does, the others do not wait.
+//! Half a window each way, because a filler that was a whole window ahead would leave nothing to those
+//! who are a little slower than the fastest.
+//!
+//! Trailers are not kept: a cache may drop them.
 //!
 //! # Example
 //!

@@ -1,5 +1,6 @@
 mod cost;
 mod filling;
+mod model;
 mod resume;
 mod threads;
 mod window;

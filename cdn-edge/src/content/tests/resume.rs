@@ -86,6 +86,22 @@ fn a_range_that_fell_behind_asks_for_the_rest_of_the_range() {
 }
 
 #[test]
+fn who_falls_behind_a_body_that_has_ended_knows_how_much_is_missing() {
+    let (mut filler, content) = Content::filling(Expect { window: 1 << 20, ..Expect::default() });
+    let (mut fast, mut slow) = (content.cursor(0, None), content.cursor(0, None));
+    let origin = Arc::new(Origin::default());
+    slow.resume_with(Arc::clone(&origin) as Arc<dyn Resume>);
+    let mut rest = Bytes::from(body(0..LENGTH));
+    while push(&mut filler, &mut rest).is_pending() {
+        skip(&mut fast);
+    }
+    skip(&mut fast);
+    filler.finish().unwrap();
+    assert_eq!(skip(&mut slow), LENGTH);
+    assert_eq!(*origin.asked.lock().unwrap(), [(0, Some(LENGTH))]);
+}
+
+#[test]
 fn a_rest_that_is_too_short_is_an_error() {
     assert!(guarded_by(Rule::Resumed, || {
         let origin = Arc::new(Origin { wrong_by: -1, ..Origin::default() });

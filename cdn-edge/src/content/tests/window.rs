@@ -164,6 +164,14 @@ fn a_filler_that_waits_is_woken_by_the_fastest_once() {
 }
 
 #[test]
+fn a_filler_that_waits_is_woken_by_who_begins_further_on() {
+    let (mut filler, content, mut rest, bell, _readers) = waiting();
+    let _range = content.cursor(2 * HALF, None);
+    assert_eq!(bell.rings(), 1);
+    assert_eq!(push(&mut filler, &mut rest), Poll::Ready(Ok(())));
+}
+
+#[test]
 fn a_filler_that_waits_hears_that_the_last_reader_has_left() {
     let (mut filler, _content, mut rest, bell, [first, second]) = waiting();
     drop(first);
