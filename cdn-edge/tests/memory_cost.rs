@@ -9,7 +9,9 @@ use terrace_cdn_edge::store::{Change, Engine, Memory, Weigh};
 const ENTRIES: u64 = 100_000;
 
 /// As large as what an object keeps inline.
-struct Value([u8; 104]);
+struct Value {
+    _inline: [u8; 104],
+}
 
 impl Weigh for Value {
     fn weight(&self) -> u64 {
@@ -25,7 +27,7 @@ fn per_entry(engine: Engine) -> (u64, u64) {
         let memory = Memory::builder().engine(engine).capacity_bytes(1 << 30).build().unwrap();
         for number in 0..ENTRIES {
             let key = xxhash_rust::xxh3::xxh3_128(&number.to_be_bytes());
-            memory.update(key, |_| Change::Put(Arc::new(Value([0; 104])))).unwrap();
+            memory.update(key, |_| Change::Put(Arc::new(Value { _inline: [0; 104] }))).unwrap();
         }
         filled = Some(memory);
     });

@@ -127,6 +127,7 @@ fn readers_see_whole_values_while_others_write_remove_and_clear() {
             });
         });
         assert!(memory.weight() <= memory.capacity());
+        assert_eq!(memory.weight(), memory.held(), "{engine:?}");
         memory.clear();
         assert_eq!((memory.len(), memory.weight()), (0, 0), "{engine:?}");
     }
