@@ -11,7 +11,7 @@ use super::rule::{self, Rule};
 
 /// Its weights have 32 bits: in units of 64 bytes, objects of 256 GiB fit.
 const UNIT: u64 = 64;
-/// What the index takes for an entry, as `tests/memory_cost.rs` prints it.
+/// What the index takes for an entry: `tests/memory_cost.rs` prints it.
 const OVERHEAD: u64 = 256;
 
 /// moka as a plain index.
