@@ -1,4 +1,4 @@
-//! What a memory takes beside the values, at a hundred thousand of them.
+//! What a memory takes beside the values, at many of them.
 //!
 //! `cargo test -p terrace-cdn-edge --test memory_cost -- --nocapture` prints it.
 
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use terrace_cdn_edge::store::{Change, Engine, Memory, Weigh};
 
-const ENTRIES: u64 = 100_000;
-
 /// As large as what an object keeps inline.
-struct Value([u8; 104]);
+struct Value {
+    _inline: [u8; 104],
+}
 
 impl Weigh for Value {
     fn weight(&self) -> u64 {
@@ -19,29 +19,30 @@ impl Weigh for Value {
 
 /// Bytes that an entry takes beside the value and the two counters of its `Arc`, and what the memory
 /// counts for it.
-fn per_entry(engine: Engine) -> (u64, u64) {
+fn per_entry(engine: Engine, entries: u64) -> (u64, u64) {
     let mut filled = None;
     let taken = allocation_counter::measure(|| {
         let memory = Memory::builder().engine(engine).capacity_bytes(1 << 30).build().unwrap();
-        for number in 0..ENTRIES {
+        for number in 0..entries {
             let key = xxhash_rust::xxh3::xxh3_128(&number.to_be_bytes());
-            memory.update(key, |_| Change::Put(Arc::new(Value([0; 104])))).unwrap();
+            memory.update(key, |_| Change::Put(Arc::new(Value { _inline: [0; 104] }))).unwrap();
         }
         filled = Some(memory);
     });
     let memory = filled.unwrap();
-    assert_eq!(memory.len(), 100_000);
+    assert_eq!(memory.len() as u64, entries);
     let values = (size_of::<Value>() + 2 * size_of::<usize>()) as u64;
-    let measured = u64::try_from(taken.bytes_current).unwrap() / ENTRIES;
-    let counted = memory.weight() / ENTRIES;
+    let measured = u64::try_from(taken.bytes_current).unwrap() / entries;
+    let counted = memory.weight() / entries;
     (measured - values, counted - size_of::<Value>() as u64)
 }
 
 #[test]
 fn an_entry_costs_about_what_the_memory_counts_for_it() {
-    for engine in [Engine::Quick, Engine::Moka] {
-        let (measured, counted) = per_entry(engine);
-        println!("{engine:?}: {measured} bytes an entry at {ENTRIES}, counted as {counted}");
+    // Fewer for moka, which is slow without optimisation: it takes the same from ten thousand on.
+    for (engine, entries) in [(Engine::Quick, 100_000), (Engine::Moka, 20_000)] {
+        let (measured, counted) = per_entry(engine, entries);
+        println!("{engine:?}: {measured} bytes an entry at {entries}, counted as {counted}");
         assert!(measured <= counted, "{engine:?} takes more than it says: {measured} > {counted}");
         assert!(counted < 2 * measured, "{engine:?} takes much less than it says: {measured}");
     }

@@ -11,16 +11,17 @@ use super::rule::{self, Rule};
 
 /// Its weights have 32 bits: in units of 64 bytes, objects of 256 GiB fit.
 const UNIT: u64 = 64;
-/// What the index takes for an entry, as `tests/memory_cost.rs` prints it.
-const OVERHEAD: u64 = 300;
+/// What the index takes for an entry: `tests/memory_cost.rs` prints it.
+const OVERHEAD: u64 = 256;
 
 /// moka as a plain index.
 ///
 /// moka writes at once, and counts and forgets later: after 64 writes, or 0.3 seconds. Until then large
-/// objects take several times the capacity. Worse, where two writes of a key wait to be counted
-/// (0.12.16: a put and a removal are enough), some of its weight is never taken off again, and over
-/// the days less and less fits. So here every write counts and forgets. Writes are misses and purges,
-/// which have asked an origin or a person before, and can bear the lock.
+/// objects take several times the capacity. Worse, where a value is replaced by one of another weight
+/// and removed before that was counted, version 0.12.16 takes off the weight of the second and has
+/// counted that of the first, for ever: over the days the room shrinks, or grows. So here every write
+/// counts and forgets. Writes are misses and purges, which have asked an origin or a person before,
+/// and can bear the lock.
 pub(super) struct Moka<V> {
     cache: Cache<u128, Slot<V>, Fold>,
     /// In units.

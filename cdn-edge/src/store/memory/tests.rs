@@ -101,6 +101,8 @@ fn compare(engine: Engine, capacity: u64, steps: &[Step], whole: bool) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn with_room_for_all_a_memory_is_a_map(steps in steps(0..1000)) {
         for engine in ENGINES {
