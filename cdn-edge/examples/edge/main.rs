@@ -89,9 +89,13 @@ fn origin(text: &str) -> Result<Uri, String> {
     if uri.scheme_str() != Some("http") && uri.scheme_str() != Some("https") {
         return Err("it must begin with http:// or https://".to_owned());
     }
-    let named = uri.authority().is_some_and(|authority| !authority.host().is_empty());
-    if !named || text.contains('@') {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = uri.host().unwrap_or_default();
+    if host.is_empty() || authority.contains('@') {
         return Err("it must name a host, and no user".to_owned());
+    }
+    if authority != host && uri.port_u16().is_none() {
+        return Err("its port is not a number from 0 to 65535".to_owned());
     }
     if uri.path() != "/" || uri.query().is_some() {
         return Err("it must have no path: every path is the request's own".to_owned());
