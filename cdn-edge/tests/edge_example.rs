@@ -69,6 +69,7 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
         ("L --origin http://u:p@127.0.0.1", "no user"),
         ("L --origin http://127.0.0.1/site", "no path"),
         ("L --origin http://127.0.0.1/?q", "no path"),
+        ("L --origin http://127.0.0.1#top", "no path"),
         ("L --origin http://127.0.0.1:", "its port is not a number"),
         ("L --origin http://127.0.0.1:99999", "its port is not a number"),
         ("L O --profile best", "invalid value 'best' for '--profile <NAME>'"),

@@ -97,7 +97,7 @@ fn origin(text: &str) -> Result<Uri, String> {
     if authority != host && uri.port_u16().is_none() {
         return Err("its port is not a number from 0 to 65535".to_owned());
     }
-    if uri.path() != "/" || uri.query().is_some() {
+    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
         return Err("it must have no path: every path is the request's own".to_owned());
     }
     Ok(uri)
