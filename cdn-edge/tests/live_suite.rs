@@ -2,8 +2,13 @@
 //!
 //! `tests/live_suite/expected-PROFILE.txt` holds what each case must give, better and worse both
 //! being errors: a case that passes by surprise wants to be written down. After a change that is
-//! meant, `TERRACE_BLESS=1 cargo test -p terrace-cdn-edge --test live_suite` writes the files anew
-//! and compares a second run with them; the diff says what the change did.
+//! meant, this writes the files anew and compares a second run with them; the diff says what the
+//! change did:
+//!
+//! ```sh
+//! cargo build -p terrace-cdn-edge --example edge
+//! TERRACE_BLESS=1 cargo test -p terrace-cdn-edge --test live_suite
+//! ```
 //!
 //! Surrogate-Control is left out: it is a draft that RFC 9213 replaced.
 

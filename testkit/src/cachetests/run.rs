@@ -39,19 +39,28 @@ impl Origin {
 }
 
 impl CacheTests {
-    /// Starts an origin.
+    /// Starts an origin on a port that is free.
     ///
     /// # Errors
     ///
     /// [`SuiteError`] when it does not say within 30 s where it listens.
     pub async fn origin(&self) -> Result<Origin, SuiteError> {
+        self.origin_on(0).await
+    }
+
+    /// [`CacheTests::origin`] on this port, for a cache that was told of it before.
+    ///
+    /// # Errors
+    ///
+    /// [`SuiteError`] when it does not say within 30 s that it listens there.
+    pub async fn origin_on(&self, port: u16) -> Result<Origin, SuiteError> {
         let step = "starting its origin";
         let process = Process::binary(&self.node)
             .name("the suite's origin")
             .arg("server/server.mjs")
             .current_dir(&self.package)
             .env("npm_config_protocol", "http")
-            .env("npm_config_port", "0")
+            .env("npm_config_port", port.to_string())
             .env("npm_config_pidfile", self.dir.path().join("origin.pid"))
             .spawn()
             .map_err(|error| SuiteError::new(step, error))?;
