@@ -2,4 +2,5 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod failover;
 pub mod origin;
