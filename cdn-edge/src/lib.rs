@@ -2,13 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod edge;
-mod telemetry;
-
-pub mod content;
-pub mod field;
-pub mod key;
-pub mod object;
+pub mod failover;
 pub mod origin;
 pub mod purge;
 pub mod semantics;

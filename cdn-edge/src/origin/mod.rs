@@ -25,6 +25,7 @@ pub mod cap;
 #[cfg(feature = "origin")]
 pub mod client;
 mod error;
+pub mod fallback;
 pub mod guard;
 mod invalid;
 pub mod phases;
@@ -36,6 +37,7 @@ pub use cap::{Cap, CapSettings};
 #[cfg(feature = "origin")]
 pub use client::Client;
 pub use error::{BoxError, OriginError};
+pub use fallback::{Fallback, first_of};
 pub use guard::{Guard, Guarded};
 pub use invalid::Invalid;
 pub use phases::{Phases, Timed, TimedLayer};

@@ -42,12 +42,11 @@ pub(super) fn direct(
 
 fn set_host(headers: &mut HeaderMap, target: &Uri, origin: &OriginUrl, host: HostField) {
     let own = match (host, target.authority()) {
-        (HostField::Origin, _) => origin.host(),
         (HostField::Visitor, Some(asked)) => {
             host_of(asked, target.scheme().unwrap_or(&Scheme::HTTP))
         }
         (HostField::Visitor, None) if headers.contains_key(HOST) => return,
-        (HostField::Visitor, None) => origin.host(),
+        (HostField::Origin, _) | (HostField::Visitor, None) => origin.host(),
     };
     if let Some(own) = own {
         headers.insert(HOST, own);
