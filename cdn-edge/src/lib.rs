@@ -2,12 +2,21 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod edge;
+mod telemetry;
+
+pub mod content;
 pub mod failover;
+pub mod field;
+pub mod key;
+pub mod object;
 pub mod origin;
 pub mod purge;
 pub mod semantics;
 pub mod store;
 
-pub use edge::{BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle, EdgeLayer, OriginBody};
+pub use edge::{
+    BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle, EdgeLayer, OriginBody,
+};
 pub use semantics::{Profile, Reason, Rules};
 pub use telemetry::Stats;
