@@ -83,25 +83,6 @@ fn refuse(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn origin(text: &str) -> Result<Uri, String> {
-    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
-    if uri.scheme_str() != Some("http") && uri.scheme_str() != Some("https") {
-        return Err("it must begin with http:// or https://".to_owned());
-    }
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host = uri.host().unwrap_or_default();
-    if host.is_empty() || authority.contains('@') {
-        return Err("it must name a host, and no user".to_owned());
-    }
-    if authority != host && uri.port_u16().is_none() {
-        return Err("its port is not a number from 0 to 65535".to_owned());
-    }
-    if uri.path() != "/" || uri.query().is_some() || text.contains('#') {
-        return Err("it must have no path: every path is the request's own".to_owned());
-    }
-    Ok(uri)
-}
-
 fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("it must be at least 1".to_owned()),

@@ -1,11 +1,14 @@
 //! What answers behind the listener: everything that the command line says, put together.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use http::header::{self, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
-use terrace_cdn_edge::origin::{Client, Guard, Phases, TimedLayer};
+use terrace_cdn_edge::origin::{
+    BreakerSettings, CapSettings, Client, Guard, Phases, ServerErrors, TimedLayer,
+};
 use terrace_cdn_edge::{EdgeBody, EdgeHandle, EdgeLayer, Profile};
 use tower::{Layer, Service, service_fn};
 
@@ -30,7 +33,10 @@ pub(crate) fn service(
     };
     let layer = EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
     let client = Client::to(&args.origin)?;
-    let origin = Guard::default().layer(TimedLayer::new(Phases::default())?.layer(client));
+    // Of one origin, an answer is an answer; only one that hardly answers any more counts as down.
+    let breaker = BreakerSettings::default().failures(20).ratio(0.9, 50, Duration::from_secs(10));
+    let guard = Guard::new(breaker, CapSettings::default())?.server_errors(ServerErrors::none());
+    let origin = guard.layer(TimedLayer::new(Phases::default())?.layer(client));
     let handle = layer.handle();
     let edge = layer.layer(origin);
     let answered = service_fn(move |request: Request<Incoming>| {

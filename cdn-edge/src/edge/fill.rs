@@ -186,39 +186,21 @@ impl<S> Fill<S> {
         }
         let request = &self.parts.headers;
         let admission = admit(&self.facts, request, asked, status, response.headers(), now, &shared.rules);
-        let admitted = match admission {
-            Admission::Store(admitted) => *admitted,
-            Admission::Refuse(reason) => return self.pass_on(response, reason, now),
+        let opened = match admission {
+            Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
+            Admission::Refuse(reason) => Err(reason),
         };
-        let length = length(&response);
-        if length.is_some_and(|length| length > shared.limits.object) {
-            return self.pass_on(response, Reason::TooLarge, now);
-        }
-        let Ok(head) = Head::encode(status, &admitted.headers, &shared.shapes) else {
-            return self.pass_on(response, Reason::BadHeader, now);
+        let (filler, object) = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return self.pass_on(response, reason, now),
         };
-        let marks = shared.marks(&self.key, since, response.headers());
-        let (filler, content) = Content::filling(Expect {
-            length,
-            keep: shared.limits.object,
-            window: shared.limits.window,
-            budget: Some(Arc::clone(&shared.budget)),
-        });
-        let object = Arc::new(Object { stored: admitted.stored, head, content, marks });
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
         self.land(&object);
         let (parts, body) = response.into_parts();
-        let mut original = parts.headers;
-        crate::field::connection::strip(&mut original);
-        for name in crate::semantics::INTERNAL {
-            original.remove(name);
-        }
-        self.tell(First::Stored { object: Arc::clone(&object), original: Some(original), status, hold });
-        if drive(filler, body, &object, is_asked_for, &shared).await {
-            shared.store(&self.key, &object);
-            shared.telemetry.stored();
-        }
+        let original = Some(end_to_end(parts.headers));
+        self.tell(First::Stored { object: Arc::clone(&object), original, status, hold });
+        shared.take_in(&self.key, filler, body, &object, is_asked_for).await;
     }
 
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
@@ -266,6 +248,58 @@ impl<S> Fill<S> {
 
 /// The 304 speaks of something else.
 struct Mismatch;
+
+/// The origin's header for the client whose request it answers.
+pub(super) fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    crate::field::connection::strip(&mut headers);
+    for name in crate::semantics::INTERNAL {
+        headers.remove(name);
+    }
+    headers
+}
+
+impl Shared {
+    /// Begins to store a response.
+    pub(super) fn open<RB: Body>(
+        &self,
+        key: &Key,
+        admitted: Admitted,
+        response: &Response<RB>,
+        since: Sequence,
+    ) -> Result<(Filler, Arc<Object>), Reason> {
+        let length = length(response);
+        if length.is_some_and(|length| length > self.limits.object) {
+            return Err(Reason::TooLarge);
+        }
+        // A part that is not as long as it says is no part (RFC 9110, 14.4).
+        if let (Some(span), Some(length)) = (admitted.stored.span(), length) {
+            if span.end - span.start != length {
+                return Err(Reason::BadPart);
+            }
+        }
+        let head = Head::encode(response.status(), &admitted.headers, &self.shapes).map_err(|_| Reason::BadHeader)?;
+        let marks = self.marks(key, since, response.headers());
+        let (filler, content) = Content::filling(Expect {
+            length: length.or(admitted.stored.span().map(|span| span.end - span.start)),
+            keep: self.limits.object,
+            window: self.limits.window,
+            budget: Some(Arc::clone(&self.budget)),
+        });
+        Ok((filler, Arc::new(Object { stored: admitted.stored, head, content, marks })))
+    }
+
+    /// Takes a body in, and stores the response if it is whole.
+    pub(super) async fn take_in<RB>(&self, key: &Key, filler: Filler, body: RB, object: &Arc<Object>, may_stop: bool)
+    where
+        RB: Body<Data = Bytes>,
+        RB::Error: Into<BoxError>,
+    {
+        if drive(filler, body, object, may_stop, self).await {
+            self.store(key, object);
+            self.telemetry.stored();
+        }
+    }
+}
 
 /// Moves a body into its content. Whether it is whole, and may be stored.
 async fn drive<RB>(mut filler: Filler, body: RB, object: &Arc<Object>, may_stop: bool, shared: &Shared) -> bool

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HeaderMap;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::error::BoxError;
+use super::fill::end_to_end;
 use super::forward;
 use super::serve::Via;
 use super::shared::Shared;
@@ -19,7 +20,7 @@ use crate::field::{connection, groups};
 use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
 use crate::purge::{Mode, Target, Verdict};
-use crate::semantics::{self, Admitted, Facts, Head, Now, Reason, Verb, invalidates};
+use crate::semantics::{self, Admission, Admitted, admit, Facts, Head, Now, Reason, Verb, invalidates};
 
 /// Passes a request on.
 pub(super) async fn pass<S, B, RB>(
@@ -36,7 +37,7 @@ where
     RB::Error: Into<BoxError>,
 {
     let (parts, body) = request.into_parts();
-    let headers = parts.headers.clone();
+    let (method, headers) = (parts.method.clone(), parts.headers.clone());
     let asked = shared.clock.look();
     let request = forward::pass(parts, body, &shared.manner);
     shared.telemetry.asked();
@@ -47,6 +48,10 @@ where
         Verb::Get | Verb::Safe => {}
     }
     shared.telemetry.missed(reason, None);
+    let response = match shared.keep_post(&method, &key, &facts, &headers, asked, response) {
+        Ok(response) => return Ok(response),
+        Err(response) => response,
+    };
     let response = response.map(|body| EdgeBody::passed(body.map_err(Into::into).boxed_unsync()));
     Ok(shared.pass_back(response, reason, None))
 }
@@ -68,6 +73,51 @@ impl Shared {
         let via = Via::Forwarded { reason, status: Some(status), stored: false, collapsed: false, detail };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response
+    }
+
+    /// Stores the answer to a POST that is a representation of its own URL, if the rules say so (RFC 9110, 9.3.3).
+    fn keep_post<RB>(
+        self: &Arc<Self>,
+        method: &Method,
+        key: &Key,
+        facts: &Facts,
+        request: &HeaderMap,
+        asked: Now,
+        response: Response<RB>,
+    ) -> Result<Response<EdgeBody>, Response<RB>>
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        let target = std::str::from_utf8(key.target()).unwrap_or_default();
+        let is_own = self.rules.store_posts
+            && *method == Method::POST
+            && response.status() == StatusCode::OK
+            && semantics::names_itself(key.authority(), response.headers(), target);
+        if !is_own {
+            return Err(response);
+        }
+        let now = self.clock.now();
+        let facts = Facts { verb: Verb::Get, range: false, ..facts.clone() };
+        let admitted = match admit(&facts, request, asked, response.status(), response.headers(), now, &self.rules) {
+            Admission::Store(admitted) if admitted.lifetime.source.is_explicit() => *admitted,
+            _ => return Err(response),
+        };
+        // After the purge that this very write has caused.
+        let since = self.invalidations.now();
+        let Ok((filler, object)) = self.open(key, admitted, &response, since) else { return Err(response) };
+        let (parts, body) = response.into_parts();
+        let via = Via::Forwarded {
+            reason: Reason::Method,
+            status: Some(parts.status),
+            stored: true,
+            collapsed: false,
+            detail: None,
+        };
+        let answer = self.respond(&object, Some(end_to_end(parts.headers)), &facts, request, now, via);
+        let (shared, key) = (Arc::clone(self), key.clone());
+        tokio::spawn(async move { shared.take_in(&key, filler, body, &object, true).await });
+        Ok(answer)
     }
 
     /// A write was answered: what it names is of the past (RFC 9111, 4.4).

@@ -106,7 +106,7 @@ fn judge(
         date: origin.date,
         last_modified,
         etag,
-        selecting: names.map(|names| Box::new(Selecting::of(&names, request, rules))),
+        selecting: names.map(|names| Box::new(Selecting::of(&names, request, response, rules))),
         span,
         never_stale: directives.must_revalidate
             || directives.proxy_revalidate

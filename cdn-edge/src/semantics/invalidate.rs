@@ -31,6 +31,13 @@ pub fn invalidates(verb: Verb, authority: &[u8], status: StatusCode, response: &
     Invalidates { target: true, paths }
 }
 
+/// Whether `Content-Location` names the target itself, so that the response is a representation of it.
+pub(crate) fn names_itself(authority: &[u8], response: &HeaderMap, target: &str) -> bool {
+    let value = super::freshness::single(response, &header::CONTENT_LOCATION);
+    let value = value.and_then(|value| std::str::from_utf8(value).ok());
+    value.and_then(|value| same_origin(value, authority, target)).is_some_and(|path| path == target)
+}
+
 /// The path and query that a reference names at this host.
 fn same_origin(reference: &str, authority: &[u8], target: &str) -> Option<String> {
     if reference.is_empty() || reference.starts_with('?') {

@@ -37,6 +37,7 @@ pub use facts::{Facts, Verb};
 pub use freshen::{Freshened, Head, freshen, head};
 pub use freshness::{Lifetime, Source};
 pub use invalidate::{Invalidates, invalidates};
+pub(crate) use invalidate::names_itself;
 pub use lookup::{Candidate, Lookup, lookup};
 pub use reason::Reason;
 pub use rescue::{Failure, rescue};

@@ -62,6 +62,12 @@ pub struct Rules {
     /// Fields that a response may not vary on if it is to be stored. `User-Agent`, `Cookie`, `Referer` and
     /// the like by default: as many values as clients.
     pub unbounded: Vec<HeaderName>,
+    /// Whether a response whose `Content-Language` is the one language that a request wants most answers it, even
+    /// if it was made for another `Accept-Language`. Off by default: an origin may know better.
+    pub by_language: bool,
+    /// Whether the answer to a POST that names its own URL in `Content-Location` and has an explicit lifetime
+    /// answers later GETs (RFC 9110, 9.3.3). Off by default: few origins mean it.
+    pub store_posts: bool,
     /// How request fields that a response varies on are compared.
     pub normaliser: Normaliser,
 }
@@ -88,6 +94,8 @@ impl Rules {
                 HeaderName::from_static("x-forwarded-for"),
             ]
             .to_vec(),
+            by_language: false,
+            store_posts: false,
             normaliser: Normaliser::new(),
         };
         match profile {
@@ -99,6 +107,8 @@ impl Rules {
                 cookies_need_leave: false,
                 error_lifetime: None,
                 unbounded: Vec::new(),
+                by_language: true,
+                store_posts: true,
                 ..secure
             },
         }
