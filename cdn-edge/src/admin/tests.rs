@@ -349,6 +349,15 @@ fn nothing_prints_a_secret() {
     assert!(!printed.contains("Hmac") && !printed.contains("mac:"), "{printed}");
 }
 
+#[tokio::test]
+async fn a_router_of_its_own_takes_the_service() {
+    let (service, _) = service(&Calls::default(), key());
+    let router = axum::Router::new().fallback_service(service);
+    let request = signed(&Method::GET, "/status?now", b"", [1; 16]).map(axum::body::Body::new);
+    let response = router.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
 fn header() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<Vec<u8>>(),
