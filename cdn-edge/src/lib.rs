@@ -11,6 +11,9 @@ pub mod field;
 pub mod key;
 pub mod object;
 pub mod origin;
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 pub mod purge;
 pub mod semantics;
 pub mod store;

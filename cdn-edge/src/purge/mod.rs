@@ -33,6 +33,8 @@
 //! - **Hard and soft.** A hard purge means that the object must not be served any more, a soft one
 //!   that it is stale: it may be served while a new one is fetched, or when the origin is down. A
 //!   hard purge is not softened by a later soft one.
+//! - **Only operators purge.** What anybody may cause, the invalidation by an unsafe request, does
+//!   not come here, or it would push out what is remembered: see [`Changes`].
 //! - **Automatic tags.** [`Tags`] keeps kinds apart: what the origin names (surrogate keys, cache
 //!   groups of one origin), and what the edge gives to every object (its host, its path without the
 //!   query, its URL).
@@ -40,6 +42,7 @@
 //! Use a tag where you can and a prefix where you must: a tag is looked up, while each prefix
 //! purged since an object was last asked for is compared with its URL.
 
+mod changes;
 mod invalidations;
 mod marks;
 mod prefix;
@@ -54,6 +57,7 @@ mod tests;
 
 use std::fmt;
 
+pub use self::changes::Changes;
 pub use self::invalidations::{Counts, Invalidations, Limits};
 pub use self::marks::Marks;
 pub(crate) use self::prefix::Prefix;

@@ -1,8 +1,7 @@
-//! One thread changes the origin and purges, one fetches, one serves. Nothing old may be served
-//! once a purge has returned.
+//! One thread changes the origin and purges, the other serves what it has fetched. Nothing old may
+//! be served once a purge has returned.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::rule::{Rule, without};
@@ -27,7 +26,6 @@ struct Race {
     origin: AtomicU64,
     /// Everything below was purged, and the purge has returned.
     purged: AtomicU64,
-    store: Mutex<Option<Arc<(Marks, u64)>>>,
     /// What had been purged when something valid was last served.
     served: AtomicU64,
     /// Fetches that the origin has answered.
@@ -67,43 +65,37 @@ impl Race {
         self.over.store(true, Ordering::SeqCst);
     }
 
-    fn fetch(&self, taken: Taken) {
-        let tag = self.invalidations.tags().surrogate(b"page");
+    /// As a cache does it: what is valid is served and not fetched again, so a fault stays.
+    fn serve(&self, taken: Taken) {
+        let mut stored = self.fetch(taken);
         while !self.over.load(Ordering::SeqCst) {
-            // As a cache does it: what is valid is not fetched again, so a fault stays.
-            let stored = self.store.lock().unwrap().clone();
-            if stored.is_some_and(|it| self.invalidations.verdict(&it.0) == Verdict::Valid) {
-                thread::yield_now();
-                continue;
+            let oldest = self.purged.load(Ordering::SeqCst);
+            if self.invalidations.verdict(&stored.0) == Verdict::Valid {
+                let fault = stored.1 < oldest;
+                self.faults.fetch_add(u64::from(fault), Ordering::SeqCst);
+                if self.served.swap(oldest, Ordering::SeqCst) == oldest {
+                    // Nothing new: the other thread's turn, where there is but one core.
+                    thread::yield_now();
+                }
+            } else {
+                stored = self.fetch(taken);
             }
-            let before = self.invalidations.now();
-            let body = self.origin.load(Ordering::SeqCst);
-            self.began.fetch_add(1, Ordering::SeqCst);
-            for _ in 0..3 {
-                thread::yield_now();
-            }
-            let since = match taken {
-                Taken::BeforeTheOriginIsAsked => before,
-                Taken::WhenTheObjectIsPut => self.invalidations.now(),
-            };
-            let object = Arc::new((Marks::new(since, b"a.test/page", [tag]), body));
-            *self.store.lock().unwrap() = Some(object);
         }
     }
 
-    fn serve(&self) {
-        while !self.over.load(Ordering::SeqCst) {
-            let oldest = self.purged.load(Ordering::SeqCst);
-            let Some(object) = self.store.lock().unwrap().clone() else { continue };
-            // More than once: what was remembered counts.
-            for _ in 0..3 {
-                if self.invalidations.verdict(&object.0) == Verdict::Valid {
-                    let fault = object.1 < oldest;
-                    self.faults.fetch_add(u64::from(fault), Ordering::SeqCst);
-                    self.served.store(oldest, Ordering::SeqCst);
-                }
-            }
+    fn fetch(&self, taken: Taken) -> (Marks, u64) {
+        let before = self.invalidations.now();
+        let body = self.origin.load(Ordering::SeqCst);
+        self.began.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..3 {
+            thread::yield_now();
         }
+        let since = match taken {
+            Taken::BeforeTheOriginIsAsked => before,
+            Taken::WhenTheObjectIsPut => self.invalidations.now(),
+        };
+        let tag = self.invalidations.tags().surrogate(b"page");
+        (Marks::new(since, b"a.test/page", [tag]), body)
     }
 }
 
@@ -113,15 +105,13 @@ fn race(rounds: u64, taken: Taken, off: Option<Rule>) -> u64 {
         invalidations: Invalidations::new(Limits::default(), 5),
         origin: AtomicU64::new(0),
         purged: AtomicU64::new(0),
-        store: Mutex::new(None),
         served: AtomicU64::new(0),
         began: AtomicU64::new(0),
         faults: AtomicU64::new(0),
         over: AtomicBool::new(false),
     };
     thread::scope(|scope| {
-        scope.spawn(|| race.fetch(taken));
-        scope.spawn(|| race.serve());
+        scope.spawn(|| race.serve(taken));
         scope.spawn(|| match off {
             Some(rule) => without(rule, || race.purge_all_rounds(rounds)),
             None => race.purge_all_rounds(rounds),

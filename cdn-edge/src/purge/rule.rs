@@ -16,6 +16,8 @@ pub(super) enum Rule {
     CoveredAsHard,
     /// A tag that is purged again is the newest.
     PurgedAgain,
+    /// A change is marked for the fetches that are going on.
+    Mark,
 }
 
 #[cfg(not(test))]

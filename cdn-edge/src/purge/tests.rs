@@ -3,7 +3,9 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::rule::{Rule, without};
-use super::{Invalidations, Limits, Marks, Mode, Prefix, Sequence, Tag, Tags, Target, Verdict};
+use super::{
+    Changes, Invalidations, Limits, Marks, Mode, Prefix, Sequence, Tag, Tags, Target, Verdict,
+};
 
 const HOSTS: [&str; 3] = ["a.test", "a.test:8080", "b.test"];
 const PATHS: [&str; 4] = ["/", "/img/", "/img/cat", "/page"];
@@ -332,4 +334,36 @@ fn all_versions_of_a_path_share_its_tag() {
     let tags = Tags::new(3);
     assert_eq!(tags.path(b"A.test/cat.png?v=1"), tags.path(b"a.test/cat.png?v=2"));
     assert_ne!(tags.path(b"a.test/cat.png"), tags.path(b"a.test/Cat.png"));
+}
+
+#[test]
+fn an_empty_prefix_is_everything() {
+    let invalidations = Invalidations::new(Limits::default(), 1);
+    let marks = Marks::new(invalidations.now(), b"a.test/", []);
+    invalidations.purge(&Target::Prefix(String::new()), Mode::Soft);
+    assert_eq!(invalidations.verdict(&marks), Verdict::Soft);
+}
+
+/// Whether a fetch is stored during which its key changes.
+fn stored_after_a_change() -> bool {
+    let changes = Changes::new();
+    let before = changes.now();
+    changes.mark(1 << 100);
+    changes.mark(5);
+    !changes.since(5, before)
+}
+
+#[test]
+fn a_fetch_that_a_change_has_overtaken_is_not_stored() {
+    assert!(!stored_after_a_change());
+    assert!(without(Rule::Mark, stored_after_a_change));
+}
+
+#[test]
+fn a_change_concerns_no_fetch_of_later_and_of_no_other_key() {
+    let changes = Changes::new();
+    let before = changes.now();
+    changes.mark(5);
+    assert!(!changes.since(6, before));
+    assert!(!changes.since(5, changes.now()));
 }
