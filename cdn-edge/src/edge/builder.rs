@@ -18,7 +18,7 @@ use crate::content::Budget;
 use crate::field::cdn_loop::Id;
 use crate::key::{KeyRules, Versions};
 use crate::object::{Caps, Shapes};
-use crate::purge::{self, Invalidations};
+use crate::purge::{self, Changes, Invalidations};
 use crate::semantics::{Profile, Rules};
 use crate::store::{Engine, Memory};
 use crate::telemetry::Telemetry;
@@ -222,6 +222,7 @@ impl EdgeBuilder {
                 // Bodies on their way may take a quarter of the memory's size on top of it.
                 budget: Budget::new(self.memory / 4),
                 invalidations,
+                changes: Changes::new(),
                 tags,
                 versions: self.keys.version.clone().map(Versions::new),
                 keys: self.keys,

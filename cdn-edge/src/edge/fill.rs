@@ -22,8 +22,9 @@ use super::body::OriginBody;
 use super::error::{BoxError, EdgeFailure};
 use super::flight::{Landing, Lead};
 use super::forward;
+use super::again::Again;
 use super::shared::Shared;
-use crate::content::{Content, Cursor, Expect, Filler};
+use crate::content::{Content, Cursor, Expect, Filler, Resume};
 use crate::field::{groups, tags};
 use crate::key::Key;
 use crate::object::{Head, Object};
@@ -39,6 +40,7 @@ pub(super) enum First {
         status: StatusCode,
         /// A reader from the start, so that the body is not given up before the client has its own.
         hold: Option<Cursor>,
+        resume: Option<Arc<dyn Resume>>,
     },
     /// A response that may not be stored, and why.
     Unstored { response: Response<UnsyncBoxBody<Bytes, BoxError>>, reason: Reason },
@@ -61,6 +63,8 @@ pub(super) struct Fill<S> {
     pub(super) lead: Option<Lead>,
     /// Whose request it is, if anybody's.
     pub(super) first: Option<oneshot::Sender<First>>,
+    /// The number of the last write that was answered before.
+    pub(super) began: Sequence,
 }
 
 /// A request that may be tried anew with another body-less copy.
@@ -70,8 +74,10 @@ impl<S> Fill<S> {
     /// Asks the origin, tells everybody, and stores what may be stored.
     pub(super) async fn run<B, RB>(mut self)
     where
-        S: Service<Asked<B>, Response = Response<RB>> + Clone,
+        S: Service<Asked<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
@@ -80,6 +86,7 @@ impl<S> Fill<S> {
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
             let since = self.shared.invalidations.now();
+            self.began = self.lead.as_ref().map_or_else(|| self.shared.changes.now(), Lead::began);
             let asked = self.shared.clock.look();
             let response = match self.send::<B, RB>(stored.as_deref()).await {
                 Ok(response) => response,
@@ -94,7 +101,7 @@ impl<S> Fill<S> {
                     }
                 }
             }
-            return self.received(response, since, asked, now).await;
+            return self.received::<B, RB>(response, since, asked, now).await;
         }
     }
 
@@ -151,11 +158,11 @@ impl<S> Fill<S> {
                 };
                 let fresh = Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
                 if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
-                    shared.replace(&self.key, object, &fresh);
+                    shared.replace(&self.key, object, &fresh, self.began);
                 }
-                self.land(&fresh);
+                self.land(&fresh, None);
                 let status = StatusCode::NOT_MODIFIED;
-                self.tell(First::Stored { object: fresh, original: None, status, hold: None });
+                self.tell(First::Stored { object: fresh, original: None, status, hold: None, resume: None });
             }
             Freshened::Unstored(reason, header) => {
                 shared.remove(&self.key, object);
@@ -168,8 +175,12 @@ impl<S> Fill<S> {
     }
 
     /// A response of its own.
-    async fn received<RB>(&mut self, response: Response<RB>, since: Sequence, asked: Now, now: Now)
+    async fn received<B, RB>(&mut self, response: Response<RB>, since: Sequence, asked: Now, now: Now)
     where
+        S: Service<Asked<B>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
@@ -196,11 +207,12 @@ impl<S> Fill<S> {
         };
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
-        self.land(&object);
+        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        self.land(&object, resume.clone());
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
-        self.tell(First::Stored { object: Arc::clone(&object), original, status, hold });
-        shared.take_in(&self.key, filler, body, &object, is_asked_for).await;
+        self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
+        shared.take_in(&self.key, filler, body, &object, self.began, is_asked_for).await;
     }
 
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
@@ -232,9 +244,9 @@ impl<S> Fill<S> {
         }
     }
 
-    fn land(&self, object: &Arc<Object>) {
+    fn land(&self, object: &Arc<Object>, resume: Option<Arc<dyn Resume>>) {
         if let Some(lead) = &self.lead {
-            lead.land(Landing::Shared(Arc::clone(object)));
+            lead.land(Landing::Shared(Arc::clone(object), resume));
         }
     }
 
@@ -289,13 +301,21 @@ impl Shared {
     }
 
     /// Takes a body in, and stores the response if it is whole.
-    pub(super) async fn take_in<RB>(&self, key: &Key, filler: Filler, body: RB, object: &Arc<Object>, may_stop: bool)
+    pub(super) async fn take_in<RB>(
+        &self,
+        key: &Key,
+        filler: Filler,
+        body: RB,
+        object: &Arc<Object>,
+        began: Sequence,
+        may_stop: bool,
+    )
     where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
         if drive(filler, body, object, may_stop, self).await {
-            self.store(key, object);
+            self.store(key, object, began);
             self.telemetry.stored();
         }
     }

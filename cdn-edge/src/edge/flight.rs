@@ -9,14 +9,16 @@ use tokio::sync::watch;
 
 use super::error::EdgeFailure;
 use crate::key::Same;
+use crate::content::Resume;
 use crate::object::Object;
+use crate::purge::Sequence;
 use crate::semantics::Reason;
 
 /// What a flight brought, for those who wait.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Landing {
     /// A response that may be shared; its body may still be on its way.
-    Shared(Arc<Object>),
+    Shared(Arc<Object>, Option<Arc<dyn Resume>>),
     /// One that may not: everybody fetches for themselves.
     Unshared(Reason),
     /// None.
@@ -27,12 +29,18 @@ pub(super) enum Landing {
 pub(super) type Trouble = crate::semantics::Failure;
 
 /// One request on its way.
-#[derive(Debug)]
 pub(super) struct Flight {
     landing: watch::Sender<Option<Landing>>,
+    /// The number of the last write that was answered before it began.
+    began: Sequence,
 }
 
 impl Flight {
+    /// The number of the last write that was answered before it began.
+    pub(super) fn began(&self) -> Sequence {
+        self.began
+    }
+
     /// What it brought, if it has landed.
     pub(super) fn landed(&self) -> Option<Landing> {
         self.landing.borrow().clone()
@@ -73,21 +81,21 @@ impl Flights {
     }
 
     /// Joins the flight for a key, or begins one if there is none that is of use.
-    pub(super) fn join(self: &Arc<Self>, key: u128, is_of_use: impl FnOnce(&Landing) -> bool) -> Role {
+    pub(super) fn join(self: &Arc<Self>, key: u128, began: Sequence, is_of_use: impl FnOnce(&Flight) -> bool) -> Role {
         let mut shard = lock(self.shard(key));
         if let Some(flight) = shard.get(&key) {
-            if flight.landed().as_ref().is_none_or(is_of_use) {
+            if is_of_use(flight) {
                 return Role::Wait(Arc::clone(flight));
             }
         }
-        let flight = Arc::new(Flight { landing: watch::Sender::new(None) });
+        let flight = Arc::new(Flight { landing: watch::Sender::new(None), began });
         shard.insert(key, Arc::clone(&flight));
         Role::Lead(Lead { flights: Arc::clone(self), key, flight })
     }
 
     /// Begins a flight if there is none.
-    pub(super) fn begin(self: &Arc<Self>, key: u128) -> Option<Lead> {
-        match self.join(key, |_| true) {
+    pub(super) fn begin(self: &Arc<Self>, key: u128, began: Sequence) -> Option<Lead> {
+        match self.join(key, began, |_| true) {
             Role::Lead(lead) => Some(lead),
             Role::Wait(_) => None,
         }
@@ -115,7 +123,6 @@ impl fmt::Debug for Flights {
 }
 
 /// The right to fly for a key, until it is dropped: those who come meanwhile find the flight.
-#[derive(Debug)]
 pub(super) struct Lead {
     flights: Arc<Flights>,
     key: u128,
@@ -123,6 +130,11 @@ pub(super) struct Lead {
 }
 
 impl Lead {
+    /// When the flight began.
+    pub(super) fn began(&self) -> Sequence {
+        self.flight.began
+    }
+
     /// Tells everybody what came.
     pub(super) fn land(&self, landing: Landing) {
         self.flight.landing.send_replace(Some(landing));

@@ -13,10 +13,10 @@ use tower_service::Service;
 use super::body::{EdgeBody, OriginBody};
 use super::error::{BoxError, EdgeFailure};
 use super::fill::{Fill, First};
-use super::flight::{Landing, Lead, Role};
-use super::serve::Via;
+use super::flight::{Flight, Landing, Lead, Role};
+use super::serve::{Source, Via};
 use super::shared::{Shared, Want};
-use crate::content::State;
+use crate::content::{Resume, State};
 use crate::key::Key;
 use crate::object::Object;
 use crate::purge::Verdict;
@@ -54,7 +54,7 @@ impl<S> Miss<S> {
                 break;
             }
             let flight = self.shared.flight_key(&self.key, varies.as_deref(), &self.facts, &self.parts.headers);
-            let role = self.shared.flights.join(flight, |landing| self.is_of_use(landing));
+            let role = self.shared.flights.join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
             let flight = match role {
                 Role::Lead(lead) => return self.lead::<B, RB>(Some(lead)).await,
                 Role::Wait(flight) => flight,
@@ -64,10 +64,10 @@ impl<S> Miss<S> {
                 Err(_) => alone = true,
                 Ok(Landing::Unshared(_)) => alone = true,
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),
-                Ok(Landing::Shared(object)) => {
+                Ok(Landing::Shared(object, resume)) => {
                     if self.fits(&object) {
                         if self.shared.invalidations.verdict(&object.marks) == Verdict::Valid {
-                            return self.collapsed(&object);
+                            return self.collapsed(&object, resume);
                         }
                         // A purge came between: what it brought is of before.
                     } else {
@@ -79,13 +79,18 @@ impl<S> Miss<S> {
         self.lead::<B, RB>(None).await
     }
 
-    /// Whether a flight that has landed is worth joining.
-    fn is_of_use(&self, landing: &Landing) -> bool {
-        match landing {
-            Landing::Shared(object) => {
-                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid && object.content.state() != State::Failed
+    /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.
+    fn is_of_use(&self, flight: &Flight) -> bool {
+        if self.shared.changes.since(self.key.hash(), flight.began()) {
+            return false;
+        }
+        match flight.landed() {
+            None => true,
+            Some(Landing::Shared(object, _)) => {
+                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
+                    && object.content.state() != State::Failed
             }
-            Landing::Unshared(_) | Landing::Failed(..) => false,
+            Some(Landing::Unshared(_) | Landing::Failed(..)) => false,
         }
     }
 
@@ -116,11 +121,13 @@ impl<S> Miss<S> {
             stored: self.want.stored.clone(),
             lead,
             first: Some(first),
+            began: self.shared.changes.now(),
         };
         tokio::spawn(fill.run::<B, RB>());
         match told.await {
-            Ok(First::Stored { object, original, status, hold }) => {
-                let response = self.stored(&object, original, status);
+            Ok(First::Stored { object, original, status, hold, resume }) => {
+                let source = Source { object: &object, original, resume };
+                let response = self.stored(source, status);
                 drop(hold);
                 response
             }
@@ -132,20 +139,21 @@ impl<S> Miss<S> {
         }
     }
 
-    fn stored(&self, object: &Arc<Object>, original: Option<HeaderMap>, status: StatusCode) -> Response<EdgeBody> {
+    fn stored(&self, source: Source<'_>, status: StatusCode) -> Response<EdgeBody> {
         let now = self.shared.clock.now();
         let reason = self.want.reason;
         let via = Via::Forwarded { reason, status: Some(status), stored: true, collapsed: false, detail: None };
         self.shared.telemetry.missed(reason, None);
-        self.shared.respond(object, original, &self.facts, &self.parts.headers, now, via)
+        self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
-    fn collapsed(&self, object: &Arc<Object>) -> Response<EdgeBody> {
+    fn collapsed(&self, object: &Arc<Object>, resume: Option<Arc<dyn Resume>>) -> Response<EdgeBody> {
         let now = self.shared.clock.now();
         let reason = self.want.reason;
         let via = Via::Forwarded { reason, status: None, stored: false, collapsed: true, detail: None };
         self.shared.telemetry.collapsed(reason);
-        self.shared.respond(object, None, &self.facts, &self.parts.headers, now, via)
+        let source = Source { object, original: None, resume };
+        self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
     fn once(&self, object: &Arc<Object>, header: HeaderMap, reason: Reason) -> Response<EdgeBody> {
@@ -154,7 +162,8 @@ impl<S> Miss<S> {
         let via =
             Via::Forwarded { reason: self.want.reason, status, stored: false, collapsed: false, detail: Some(reason) };
         self.shared.telemetry.missed(self.want.reason, Some(reason));
-        self.shared.respond(object, Some(header), &self.facts, &self.parts.headers, now, via)
+        let source = Source { object, original: Some(header), resume: None };
+        self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
     fn unstored(
@@ -177,7 +186,8 @@ impl<S> Miss<S> {
             let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules);
             if let (Some(right), true) = (right, verdict != Verdict::Hard) {
                 shared.telemetry.hit(right, object.length().unwrap_or(0));
-                return shared.respond(object, None, &self.facts, &self.parts.headers, now, Via::Hit(right));
+                let source = Source::stored(object);
+                return shared.respond(source, &self.facts, &self.parts.headers, now, Via::Hit(right));
             }
             failure = failure.not_validated();
         }

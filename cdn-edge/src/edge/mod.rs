@@ -1,5 +1,6 @@
 //! The edge: the layer, its service, and what they need to carry decisions out.
 
+mod again;
 mod body;
 mod builder;
 mod clock;

@@ -14,12 +14,13 @@ use super::body::{EdgeBody, OriginBody};
 use super::error::BoxError;
 use super::fill::end_to_end;
 use super::forward;
-use super::serve::Via;
+use super::serve::{Source, Via};
 use super::shared::Shared;
 use crate::field::{connection, groups};
 use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
-use crate::purge::{Mode, Target, Verdict};
+use crate::purge::{Mode, Sequence, Target, Verdict};
+use crate::store::Change;
 use crate::semantics::{self, Admission, Admitted, admit, Facts, Head, Now, Reason, Verb, invalidates};
 
 /// Passes a request on.
@@ -39,12 +40,13 @@ where
     let (parts, body) = request.into_parts();
     let (method, headers) = (parts.method.clone(), parts.headers.clone());
     let asked = shared.clock.look();
+    let began = shared.changes.now();
     let request = forward::pass(parts, body, &shared.manner);
     shared.telemetry.asked();
     let response = inner.oneshot(request).await?;
     match facts.verb {
         Verb::Unsafe => shared.written(&key, response.status(), response.headers()),
-        Verb::Head => shared.headed(&key, &facts, &headers, asked, response.status(), response.headers()),
+        Verb::Head => shared.headed(&key, &facts, &headers, asked, began, response.status(), response.headers()),
         Verb::Get | Verb::Safe => {}
     }
     shared.telemetry.missed(reason, None);
@@ -103,8 +105,8 @@ impl Shared {
             Admission::Store(admitted) if admitted.lifetime.source.is_explicit() => *admitted,
             _ => return Err(response),
         };
-        // After the purge that this very write has caused.
-        let since = self.invalidations.now();
+        // After the mark that this very write has left.
+        let (since, began) = (self.invalidations.now(), self.changes.now());
         let Ok((filler, object)) = self.open(key, admitted, &response, since) else { return Err(response) };
         let (parts, body) = response.into_parts();
         let via = Via::Forwarded {
@@ -114,9 +116,10 @@ impl Shared {
             collapsed: false,
             detail: None,
         };
-        let answer = self.respond(&object, Some(end_to_end(parts.headers)), &facts, request, now, via);
+        let source = Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
+        let answer = self.respond(source, &facts, request, now, via);
         let (shared, key) = (Arc::clone(self), key.clone());
-        tokio::spawn(async move { shared.take_in(&key, filler, body, &object, true).await });
+        tokio::spawn(async move { shared.take_in(&key, filler, body, &object, began, true).await });
         Ok(answer)
     }
 
@@ -127,11 +130,15 @@ impl Shared {
         if !gone.target {
             return;
         }
-        let purge = |key: &Key| self.invalidations.purge(&Target::Tag(self.tags.url(key.bytes())), Mode::Hard);
-        purge(key);
+        // First the mark, then the removal: a fill that ends in between sees the mark.
+        let forget = |key: &Key| {
+            self.changes.mark(key.hash());
+            let _ = self.memory.update(key.hash(), |_| Change::Remove);
+        };
+        forget(key);
         for path in &gone.paths {
             if let Some(other) = key.sibling(path, &self.keys, self.seed) {
-                purge(&other);
+                forget(&other);
             }
         }
         // Groups of the same origin (RFC 9875, 3).
@@ -148,6 +155,7 @@ impl Shared {
         facts: &Facts,
         request: &HeaderMap,
         asked: Now,
+        began: Sequence,
         status: StatusCode,
         answer: &HeaderMap,
     ) {
@@ -165,7 +173,7 @@ impl Shared {
                     if let Ok(head) = StoredHead::encode(object.head.status(), &headers, &self.shapes) {
                         let (content, marks) = (Arc::clone(&object.content), object.marks.renewed(object.marks.since()));
                         let fresh = Arc::new(Object { stored, head, content, marks });
-                        self.replace(key, object, &fresh);
+                        self.replace(key, object, &fresh, began);
                     }
                 }
                 Head::Outdated => self.remove(key, object),

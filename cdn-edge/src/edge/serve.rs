@@ -10,6 +10,7 @@ use super::body::EdgeBody;
 use super::error::EdgeFailure;
 use super::multipart::Multipart;
 use super::shared::Shared;
+use crate::content::Resume;
 use crate::field::cache_status::{CacheStatus, Fwd};
 use crate::field::range::ContentRange;
 use crate::object::Object;
@@ -33,18 +34,43 @@ pub(super) enum Via {
     },
 }
 
+/// What is served.
+pub(super) struct Source<'a> {
+    pub(super) object: &'a Arc<Object>,
+    /// The origin's own header, for the one client whose request it answered: fields that may not be stored
+    /// were meant for it.
+    pub(super) original: Option<HeaderMap>,
+    /// How a reader goes on that falls behind a body that turned out too large to be kept.
+    pub(super) resume: Option<Arc<dyn Resume>>,
+}
+
+impl<'a> Source<'a> {
+    /// What is stored.
+    pub(super) fn stored(object: &'a Arc<Object>) -> Self {
+        Self { object, original: None, resume: None }
+    }
+
+    fn cursor(&self, from: u64, until: Option<u64>) -> EdgeBody {
+        let mut cursor = self.object.content.cursor(from, until);
+        if let Some(resume) = &self.resume {
+            cursor.resume_with(Arc::clone(resume));
+        }
+        EdgeBody::stored(cursor)
+    }
+}
+
 impl Shared {
-    /// The client's answer from a stored response. `original` is the origin's own header, for the one client
-    /// whose request it answered: fields that may not be stored were meant for it.
+    /// The client's answer from a stored response.
     pub(super) fn respond(
         &self,
-        object: &Arc<Object>,
-        original: Option<HeaderMap>,
+        mut source: Source<'_>,
         facts: &Facts,
         request: &HeaderMap,
         now: Now,
         via: Via,
     ) -> Response<EdgeBody> {
+        let object = source.object;
+        let original = source.original.take();
         let is_own = original.is_some();
         let mut response = Response::new(EdgeBody::empty());
         *response.status_mut() = object.head.status();
@@ -60,7 +86,7 @@ impl Shared {
                     if let Some(span) = object.stored.span() {
                         place(response.headers_mut(), span.start..span.end, span.total);
                     }
-                    *response.body_mut() = EdgeBody::stored(self.cursor(object, 0, None));
+                    *response.body_mut() = source.cursor(0, None);
                 }
             }
             Answer::NotModified => not_modified(&mut response),
@@ -68,8 +94,7 @@ impl Shared {
                 let offset = object.stored.span().map_or(0, |span| span.start);
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
                 place(response.headers_mut(), range.clone(), total);
-                let cursor = self.cursor(object, range.start - offset, Some(range.end - offset));
-                *response.body_mut() = EdgeBody::stored(cursor);
+                *response.body_mut() = source.cursor(range.start - offset, Some(range.end - offset));
             }
             Answer::Parts(ranges, total) => {
                 let offset = object.stored.span().map_or(0, |span| span.start);

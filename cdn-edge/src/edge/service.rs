@@ -154,7 +154,7 @@ impl<S> Edge<S> {
         // A stored response is refreshed as a whole, whatever part of it was asked for.
         let facts = Facts { verb: Verb::Get, range: facts.range && object.stored.span().is_some(), ..facts };
         let flight = self.shared.flight_key(&key, varies.as_deref(), &facts, request.headers());
-        let Some(lead) = self.shared.flights.begin(flight) else { return };
+        let Some(lead) = self.shared.flights.begin(flight, self.shared.changes.now()) else { return };
         let (parts, _) = request.into_parts();
         let fill = Fill {
             shared: Arc::clone(&self.shared),
@@ -165,6 +165,7 @@ impl<S> Edge<S> {
             stored: Some(object),
             lead: Some(lead),
             first: None,
+            began: self.shared.changes.now(),
         };
         tokio::spawn(fill.run::<B, RB>());
     }

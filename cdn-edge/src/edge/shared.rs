@@ -15,12 +15,12 @@ use super::error::EdgeFailure;
 use super::flight::Flights;
 use super::forward::Manner;
 use super::numerals::Numerals;
-use super::serve::Via;
-use crate::content::{Budget, Cursor};
+use super::serve::{Source, Via};
+use crate::content::Budget;
 use crate::field::{cdn_loop, groups, tags};
 use crate::key::{BadTarget, Key, KeyRules, Versions};
 use crate::object::{Caps, Entry, Object, Shapes};
-use crate::purge::{Invalidations, Marks, Sequence, Tag, Tags, Verdict};
+use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
 use crate::telemetry::Telemetry;
@@ -38,6 +38,8 @@ pub(super) struct Shared {
     pub(super) shapes: Shapes,
     pub(super) budget: Arc<Budget>,
     pub(super) invalidations: Invalidations,
+    /// What unsafe requests have changed, for fills that are on their way meanwhile.
+    pub(super) changes: Changes,
     pub(super) tags: Tags,
     pub(super) versions: Option<Versions>,
     pub(super) flights: Arc<Flights>,
@@ -137,7 +139,7 @@ impl Shared {
         match decision {
             Lookup::Serve { at, reason, behind } => {
                 let object = objects[at];
-                let response = self.respond(object, None, facts, request, now, Via::Hit(reason));
+                let response = self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
                 self.telemetry.hit(reason, object.length().unwrap_or(0));
                 let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
                 Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
@@ -151,7 +153,7 @@ impl Shared {
                     let purged = candidates[at].purged;
                     if let Some(right) = rescue(&object.stored, purged, Failure::Unreachable, facts, now, &self.rules) {
                         self.telemetry.hit(right, object.length().unwrap_or(0));
-                        let response = self.respond(object, None, facts, request, now, Via::Hit(right));
+                        let response = self.respond(Source::stored(object), facts, request, now, Via::Hit(right));
                         return Ask::Answer(response, None);
                     }
                 }
@@ -169,12 +171,15 @@ impl Shared {
         }
     }
 
-    /// Stores a response whose body is whole, unless a purge has overtaken it.
-    pub(super) fn store(&self, key: &Key, object: &Arc<Object>) {
+    /// Stores a response whose body is whole, unless a purge or a write has overtaken it since it was asked for.
+    pub(super) fn store(&self, key: &Key, object: &Arc<Object>, began: Sequence) {
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
         let stored = self.memory.update(key.hash(), |old| {
+            if self.changes.since(key.hash(), began) {
+                return Change::Keep;
+            }
             Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
                 .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
         });
@@ -189,8 +194,11 @@ impl Shared {
     }
 
     /// Puts an updated response in the place of the one that it came from.
-    pub(super) fn replace(&self, key: &Key, of: &Arc<Object>, with: &Arc<Object>) {
+    pub(super) fn replace(&self, key: &Key, of: &Arc<Object>, with: &Arc<Object>, began: Sequence) {
         let _ = self.memory.update(key.hash(), |old| {
+            if self.changes.since(key.hash(), began) {
+                return Change::Keep;
+            }
             let entry = match old.filter(|old| old.key() == key.bytes()) {
                 Some(old) => Entry::replacing(old, of, Arc::clone(with)),
                 None => None,
@@ -262,11 +270,6 @@ impl Shared {
             }
         }
         xxhash_rust::xxh3::xxh3_128_with_seed(&bytes, self.seed)
-    }
-
-    /// A reader of a body.
-    pub(super) fn cursor(&self, object: &Arc<Object>, from: u64, until: Option<u64>) -> Cursor {
-        object.content.cursor(from, until)
     }
 
     /// A boundary that no body holds by chance.
