@@ -29,7 +29,8 @@ pub(super) struct Live {
     /// How many bytes the filler may be ahead of the fastest reader, and how many are there for those
     /// behind it: half a window each.
     half: u64,
-    /// How far anybody has ever been.
+    /// How far anybody has been since it is a window. Who was further and has left before that is
+    /// nobody whom the others must keep up with.
     lead: u64,
     waits: Option<Waits>,
     share: Share,
@@ -190,11 +191,9 @@ impl Live {
     }
 
     fn reached(&mut self, at: u64) -> After {
-        if at > self.lead {
+        if self.window && at > self.lead {
             self.lead = at;
-            if self.window {
-                self.forget(at.saturating_sub(self.behind()));
-            }
+            self.forget(at.saturating_sub(self.behind()));
         }
         self.met(at)
     }

@@ -75,10 +75,15 @@ fn body(range: Range<u64>) -> Vec<u8> {
         let mut chance = fastrand::Rng::with_seed(1);
         (0..PERIOD).map(|_| chance.u8(..)).collect()
     });
-    let (first, len) = (range.start / PERIOD * PERIOD, range.end.saturating_sub(range.start));
-    let repeats = usize::try_from(range.end.saturating_sub(first) / PERIOD + 1).unwrap();
-    let skip = usize::try_from(range.start - first).unwrap();
-    PIECE.repeat(repeats)[skip..][..usize::try_from(len).unwrap()].to_vec()
+    let mut bytes = Vec::new();
+    let mut at = range.start;
+    while at < range.end {
+        let piece = &PIECE[usize::try_from(at % PERIOD).unwrap()..];
+        let len = piece.len().min(usize::try_from(range.end - at).unwrap());
+        bytes.extend_from_slice(&piece[..len]);
+        at += len as u64;
+    }
+    bytes
 }
 
 /// Does not look at what comes, nor how it ends.

@@ -62,7 +62,7 @@ struct World {
     bell: Arc<Bell>,
     waits: Option<usize>,
     readers: Vec<Reader>,
-    /// How far anybody has read.
+    /// How far anybody has read of a window.
     lead: u64,
     /// How far a reader far ahead may have driven the window.
     driven: u64,
@@ -236,7 +236,9 @@ impl World {
                 reader.at += bytes.len() as u64;
                 prop_assert_eq!(&bytes[..], &body(at..reader.at)[..]);
                 prop_assert!(reader.at <= reader.until.unwrap_or(received).min(received));
-                self.lead = self.lead.max(reader.at);
+                if self.content.live().as_ref().is_some_and(|live| live.window) {
+                    self.lead = self.lead.max(reader.at);
+                }
             }
             Poll::Pending => {
                 prop_assert!(wants && at >= received && self.end.is_none(), "there was something");

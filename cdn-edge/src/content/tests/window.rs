@@ -116,6 +116,16 @@ fn what_was_kept_before_the_turn_is_there_until_the_fastest_has_read_it() {
 }
 
 #[test]
+fn a_reader_that_has_left_before_the_turn_takes_nobodys_place() {
+    let (mut filler, content) = Content::filling(Expect { keep: 8 * HALF, ..window() });
+    pour(&mut filler, &content, 8 * HALF);
+    assert_eq!(skip(&mut content.cursor(0, None)), 8 * HALF);
+    let mut cursor = content.cursor(0, None);
+    assert_eq!(pour(&mut filler, &content, 1), 1);
+    assert!(drain(&mut cursor).0 == body(0..8 * HALF));
+}
+
+#[test]
 fn an_announced_length_that_cannot_be_kept_makes_a_window_at_once() {
     let expect = Expect { length: Some(10 * HALF), keep: 9 * HALF, ..window() };
     let (mut filler, content) = Content::filling(expect);
