@@ -22,7 +22,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 pub use shapes::Shapes;
-pub use wire::Unreadable;
 
 /// Fields of a head at most. Servers and clients stop far below, most at 100.
 pub const MAX_FIELDS: usize = 4096;
