@@ -22,7 +22,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 pub use shapes::Shapes;
-pub use wire::Unreadable;
 
 /// Fields of a head at most. Servers and clients stop far below, most at 100.
 pub const MAX_FIELDS: usize = 4096;
@@ -36,6 +35,19 @@ const BLOCK: u64 = 48;
 /// A response's status and header fields.
 ///
 /// A clone shares all of it.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, StatusCode, header::ETAG};
+/// use terrace_cdn_edge::object::{Head, Shapes};
+///
+/// let headers = HeaderMap::from_iter([(ETAG, HeaderValue::from_static("\"a\""))]);
+/// let shapes = Shapes::default();
+/// let head = Head::encode(StatusCode::OK, &headers, &shapes)?;
+/// assert_eq!(head.get(&ETAG), Some(&b"\"a\""[..]));
+/// // With room for two fields of the answer.
+/// assert_eq!(head.headers(2), headers);
+/// # Ok::<(), terrace_cdn_edge::object::TooLarge>(())
+/// ```
 #[derive(Clone)]
 pub struct Head {
     /// Where each value ends, counted from the first, then the values.

@@ -43,6 +43,30 @@ pub enum Change<V> {
 /// found is always what was put in last.
 ///
 /// The keys are hashes already: uniform, and of a seed that nobody outside knows.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use terrace_cdn_edge::store::{Change, Memory, Weigh};
+///
+/// struct Page(String);
+///
+/// impl Weigh for Page {
+///     fn weight(&self) -> u64 {
+///         self.0.len() as u64
+///     }
+/// }
+///
+/// let memory = Memory::builder().capacity_bytes(16 << 20).build()?;
+/// memory.update(1, |_| Change::Put(Arc::new(Page("first".to_owned()))))?;
+/// // What is put depends on what is there, and nothing comes between.
+/// memory.update(1, |old| match old {
+///     Some(old) => Change::Put(Arc::new(Page(format!("after {}", old.0)))),
+///     None => Change::Keep,
+/// })?;
+/// assert_eq!(memory.get(1).map(|page| page.0.clone()).as_deref(), Some("after first"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Memory<V: Weigh + Send + Sync + 'static> {
     index: Index<V>,
     stripes: Box<[Mutex<()>; STRIPES]>,

@@ -1,5 +1,6 @@
-use super::super::wire::{Checksum, read};
+use super::super::wire::read;
 use super::*;
+use crate::object::{Checksum, Unreadable};
 
 const CHECKSUM: usize = 8;
 
