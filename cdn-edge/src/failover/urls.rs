@@ -113,6 +113,7 @@ impl AssetUrls {
 
     /// Takes an outcome in; says whether the CDN is up now if that has changed. For applications
     /// that learn of it otherwise than by [`probe`](super::probe).
+    #[allow(clippy::must_use_candidate)]
     pub fn observe(&self, now: Instant, outcome: Outcome) -> Option<bool> {
         self.0.observe(now, outcome)
     }
