@@ -69,23 +69,24 @@ mod tests {
         assert_eq!(path("/cover ü.png"), "/cover%20%C3%BC.png");
     }
 
+    /// Whether some browser reads this, in a page of this host, as a URL of another one.
+    fn leaves(url: &str) -> bool {
+        let read = url.replace(['\t', '\r', '\n'], "").replace('\\', "/");
+        !read.starts_with('/') || read.starts_with("//")
+    }
+
     #[test]
     fn a_path_cannot_become_another_host() {
-        // Each is read as `https://evil.example` by some browser.
         for evil in [
             "//evil.example",
             "/\\evil.example",
             "\\\\evil.example",
             "/\t/evil.example",
-            "///evil.example",
+            "/\n\\evil",
         ] {
-            let path = path(evil);
-            let second = path.as_bytes().get(1);
-            assert!(
-                path.starts_with('/') && second != Some(&b'/') && second != Some(&b'\\'),
-                "{path}"
-            );
-            assert!(!path.contains(['\t', '\\']), "{path}");
+            // The control: as it is, it would.
+            assert!(leaves(evil), "{evil:?}");
+            assert!(!leaves(&path(evil)), "{evil:?}");
         }
     }
 
@@ -101,7 +102,7 @@ mod tests {
         fn any_text_makes_a_path_of_a_uri_on_this_host(text in any::<String>()) {
             let path = path(&text);
             prop_assert!(path.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
-            prop_assert!(!path.starts_with("//"));
+            prop_assert!(!leaves(&path));
             let uri: Uri = format!("https://host{path}").parse().unwrap();
             prop_assert_eq!(uri.host(), Some("host"));
         }

@@ -54,4 +54,4 @@ mod urls;
 pub use crate::origin::{Invalid, OriginUrlError as UrlError};
 pub use host::{CdnHost, Outcome};
 pub use probe::{ProbeSettings, probe};
-pub use urls::{AssetUrls, IMG_ONERROR};
+pub use urls::{AssetUrls, IMG_ONERROR, IMG_ONERROR_CSP};

@@ -10,11 +10,15 @@ use crate::origin::OriginUrl;
 
 /// What an image does that has not loaded: it takes its fallback, once.
 ///
-/// [`AssetUrls::img_fallback_attr`] puts it into the page, always as it is. So a page with a
-/// content security policy can allow it without `unsafe-inline`: by `unsafe-hashes` and the SHA-256
-/// of this text.
+/// [`AssetUrls::img_fallback_attr`] puts it into the page, always as it is, so that a content security
+/// policy can allow it and nothing else: see [`IMG_ONERROR_CSP`].
 pub const IMG_ONERROR: &str =
     "this.onerror=null;this.removeAttribute('srcset');this.src=this.dataset.fallback";
+
+/// What a page with a content security policy adds to its `script-src`, so that browsers run
+/// [`IMG_ONERROR`] and no other inline script.
+pub const IMG_ONERROR_CSP: &str =
+    "'unsafe-hashes' 'sha256-yEDw1/UPOpqoY+hu+07HLoewFjmsv4Rh0dpnnc6iN7E='";
 
 /// Makes URLs of assets: the CDN's while it is up, else the origin's.
 ///
@@ -113,6 +117,7 @@ impl AssetUrls {
 
     /// Takes an outcome in; says whether the CDN is up now if that has changed. For applications
     /// that learn of it otherwise than by [`probe`](super::probe).
+    #[allow(clippy::must_use_candidate)]
     pub fn observe(&self, now: Instant, outcome: Outcome) -> Option<bool> {
         self.0.observe(now, outcome)
     }

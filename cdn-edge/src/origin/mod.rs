@@ -29,7 +29,10 @@ pub mod fallback;
 pub mod guard;
 mod invalid;
 pub mod phases;
+mod rule;
 mod statuses;
+#[cfg(all(test, feature = "origin"))]
+mod tests;
 mod url;
 
 pub use breaker::{Breaker, BreakerSettings};

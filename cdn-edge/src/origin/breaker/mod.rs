@@ -68,7 +68,6 @@
 //! # Ok::<(), terrace_cdn_edge::origin::Invalid>(())
 //! ```
 
-mod rule;
 mod settings;
 mod state;
 #[cfg(test)]

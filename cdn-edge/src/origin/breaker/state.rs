@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::rule::{Rule, on};
 use super::settings::BreakerSettings;
 use super::window::Window;
 use crate::origin::Invalid;
+use crate::origin::rule::{Rule, on};
 
 /// Decides whether an origin is asked. See the [module](super).
 #[derive(Debug)]

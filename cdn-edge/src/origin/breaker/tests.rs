@@ -5,8 +5,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
-use super::rule::{Rule, without};
 use super::{Admit, Breaker, BreakerSettings, Condition, Outcome, Ticket};
+use crate::origin::rule::{self, Rule};
 
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_millis(500);
@@ -177,7 +177,10 @@ fn found_without(rule: Rule, expected: &str) {
             proptest::test_runner::RngAlgorithm::ChaCha,
         ),
     )
-    .run(&steps(), |steps| without(rule, || play(&steps)).map_err(TestCaseError::fail));
+    .run(&steps(), |steps| {
+        let _off = rule::off(rule);
+        play(&steps).map_err(TestCaseError::fail)
+    });
     let found = found.expect_err("the checker sees nothing").to_string();
     assert!(found.contains(expected), "{found}");
 }

@@ -7,6 +7,7 @@ use std::io;
 use hyper_util::client::legacy::Error;
 
 use super::connect::Answered;
+use crate::origin::rule::{Rule, on};
 use crate::origin::{BoxError, OriginError};
 
 /// The body of the request failed. A type of its own, so that it is found below hyper's errors.
@@ -46,7 +47,7 @@ pub(super) fn is_of_age(error: &Error) -> bool {
             use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
             matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
         });
-    ended && Answered::before(error)
+    ended && (Answered::before(error) || !on(Rule::OnlyOld))
 }
 
 /// The first of this type among the sources.

@@ -6,6 +6,7 @@ use http::uri::Scheme;
 use http::{HeaderMap, Method, Uri, Version};
 
 use crate::origin::OriginError;
+use crate::origin::rule::{Rule, on};
 use crate::origin::url::{OriginUrl, host_of};
 
 /// Whose name the `Host` field of a request says.
@@ -55,7 +56,8 @@ fn set_host(headers: &mut HeaderMap, target: &Uri, origin: &OriginUrl, host: Hos
 
 /// What is needed to send a request again, if it may be.
 pub(super) fn to_repeat(parts: &Parts, has_body: bool) -> Option<Parts> {
-    (parts.method.is_idempotent() && !has_body).then(|| parts.clone())
+    let idempotent = parts.method.is_idempotent() || !on(Rule::OnlyIdempotent);
+    (idempotent && !has_body).then(|| parts.clone())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::Builder;
 use super::connect::{Answered, Connector};
 use super::failure::{self, RequestBody};
 use super::request::{self, HostField};
+use crate::origin::rule::{Rule, on};
 use crate::origin::url::{OriginUrl, OriginUrlError};
 use crate::origin::{BoxError, OriginError};
 
@@ -100,6 +101,7 @@ impl Shared {
         let again = request::to_repeat(&parts, !body.is_end_stream());
         let mut result = self.pool.request(Request::from_parts(parts, body)).await;
         if let (Err(error), Some(parts)) = (&result, again)
+            && on(Rule::Again)
             && failure::is_of_age(error)
         {
             let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
 
 use super::{Client, HostField};
+use crate::origin::rule::{self, Rule};
 use crate::origin::{OriginError, UrlFault};
 
 async fn get(client: &Client, target: &str) -> Result<Response<Incoming>, OriginError> {
@@ -92,6 +93,10 @@ async fn an_origin_that_hangs_up_on_a_fresh_connection_is_asked_once() {
     assert!(matches!(error, OriginError::Exchange(_)), "{error:?}");
     assert!(!error.is_safe_to_retry());
     assert_eq!(backend.counts().requests, 1);
+    // The control: it would be asked twice.
+    let _off = rule::off(Rule::OnlyOld);
+    get(&client, "/").await.unwrap_err();
+    assert_eq!(backend.counts().requests, 3);
 }
 
 #[tokio::test]
@@ -171,12 +176,43 @@ async fn a_request_that_met_the_end_of_its_connection_is_sent_once_more() {
 }
 
 #[tokio::test]
+async fn control_a_client_that_sends_nothing_again_fails_at_the_end_of_a_connection() {
+    let (client, origin) = forgetful(true).await;
+    text(get(&client, "/").await.unwrap()).await;
+    let _off = rule::off(Rule::Again);
+    let error = get(&client, "/").await.unwrap_err();
+    assert!(matches!(error, OriginError::Exchange(_)), "{error:?}");
+    origin.abort();
+}
+
+#[tokio::test]
 async fn a_request_that_may_have_done_something_is_not_sent_once_more() {
     let (client, origin) = forgetful(true).await;
     text(get(&client, "/").await.unwrap()).await;
     let error = send(&client, Method::POST, "/").await.unwrap_err();
     assert!(matches!(error, OriginError::Exchange(_)), "{error:?}");
-    // The control: what follows is served by the second connection.
+    origin.abort();
+    // The control: it would be sent to the second connection.
+    let (client, origin) = forgetful(true).await;
     text(get(&client, "/").await.unwrap()).await;
+    let _off = rule::off(Rule::OnlyIdempotent);
+    text(send(&client, Method::POST, "/").await.unwrap()).await;
     assert_eq!(origin.await.unwrap(), 3);
+}
+
+#[cfg(feature = "tls-rustls")]
+#[tokio::test]
+async fn an_https_origin_is_not_asked_in_plain_text() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::to(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
+    let origin = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let first = stream.read_u8().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        first
+    });
+    let error = get(&client, "/").await.unwrap_err();
+    assert!(matches!(error, OriginError::Connect(_)), "{error:?}");
+    // A handshake record, and not the G of GET.
+    assert_eq!(origin.await.unwrap(), 22);
 }

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::origin::rule::{Rule, on};
 use crate::origin::{OriginError, ServerErrors};
 
 /// How many of these origins may be asked for a request.
@@ -9,7 +10,8 @@ pub(super) fn tries(method: &Method, has_body: bool, origins: usize) -> usize {
     // Others are idempotent as well, but not answered by a copy.
     match *method {
         Method::GET | Method::HEAD if !has_body => origins,
-        _ => origins.min(1),
+        _ if on(Rule::OnlyReads) => origins.min(1),
+        _ => origins,
     }
 }
 
@@ -23,6 +25,7 @@ pub(super) fn counts(
         // The next would get the same request.
         (_, Err(error)) => matches!(error, OriginError::Request(_)),
         (0, Ok(status)) => !failing.contains(status),
+        (_, Ok(_)) if !on(Rule::OnlyGood) => true,
         (_, Ok(status)) => !status.is_client_error() && !status.is_server_error(),
     }
 }

@@ -8,6 +8,7 @@ use tower::{ServiceExt, service_fn};
 use tower_service::Service;
 
 use super::{AnsweredBy, first_of};
+use crate::origin::rule::{self, Rule};
 use crate::origin::{BoxError, OriginError, ServerErrors};
 
 /// What an origin says.
@@ -104,6 +105,16 @@ async fn a_copy_that_lacks_the_page_does_not_say_that_there_is_none() {
     assert_eq!(asked, [0, 1, 2]);
     let (answer, _) = ask(Method::GET, "", [Status(502), NotConnected]).await;
     assert_eq!(answer.unwrap().extensions().get(), Some(&AnsweredBy(0)));
+}
+
+#[tokio::test]
+async fn control_without_its_safeguards_it_would_send_a_post_twice_and_lose_a_page() {
+    let _off = rule::off(Rule::OnlyReads);
+    let (_, asked) = ask(Method::POST, "", [NotConnected, Status(200)]).await;
+    assert_eq!(asked, [0, 1]);
+    let _off = rule::off(Rule::OnlyGood);
+    let (answer, _) = ask(Method::GET, "", [TooLate, Status(404)]).await;
+    assert_eq!(answer.unwrap().status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

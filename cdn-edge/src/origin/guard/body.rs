@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 use super::layer::Asking;
 use crate::origin::breaker::Outcome;
 use crate::origin::cap::Place;
+use crate::origin::rule::{Rule, on};
 use crate::origin::{BoxError, OriginError};
 
 pin_project! {
@@ -56,6 +57,7 @@ where
             && let Some((mut asking, _place)) = this.held.take()
             && let Some(Err(error)) = &frame
             && error.blames_origin()
+            && on(Rule::ReportBody)
         {
             asking.report(Outcome::Failed);
         }

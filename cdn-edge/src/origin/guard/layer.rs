@@ -5,6 +5,7 @@ use tower_layer::Layer;
 
 use super::Guarded;
 use crate::origin::breaker::{Admit, Breaker, Condition, Outcome, Ticket};
+use crate::origin::rule::{Rule, on};
 use crate::origin::{BreakerSettings, Cap, CapSettings, Invalid, OriginError, ServerErrors};
 
 /// The breaker and the places of one origin. See the [module](super).
@@ -116,7 +117,7 @@ impl Asking {
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        if !self.reported {
+        if !self.reported && on(Rule::ReportDropped) {
             self.report(Outcome::Unknown);
         }
     }

@@ -5,7 +5,7 @@
 //! thousand must not be let loose on it. And a call that would be refused does not queue first.
 //!
 //! A call has ended well for the breaker when the head is there and its status is none of the
-//! [`ServerErrors`]; a body that breaks off is reported on top. The place is held until the body
+//! [`ServerErrors`](super::ServerErrors); a body that breaks off is reported on top. The place is held until the body
 //! ends or is dropped.
 //!
 //! # Examples

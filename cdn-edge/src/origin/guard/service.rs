@@ -9,6 +9,7 @@ use tower_service::Service;
 
 use super::{Guard, GuardedBody};
 use crate::origin::breaker::Outcome;
+use crate::origin::rule::{Rule, on};
 use crate::origin::{BoxError, OriginError};
 
 /// Asks an origin only as its [`Guard`] allows. See the [module](super).
@@ -46,9 +47,12 @@ where
         let (inner, guard) = (self.inner.clone(), self.guard.clone());
         Box::pin(async move {
             // Not worth to queue for. Who has its place asks again.
-            guard.refuses()?;
+            if on(Rule::LookFirst) {
+                guard.refuses()?;
+            }
+            let early = (!on(Rule::AskLast)).then(|| guard.ask()).transpose()?;
             let place = guard.cap.enter().await?;
-            let mut asking = guard.ask()?;
+            let mut asking = early.map_or_else(|| guard.ask(), Ok)?;
             match inner.oneshot(request).await {
                 Ok(response) => {
                     let failed = guard.server_errors.contains(response.status());

@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use super::{Guard, GuardedBody};
 use crate::origin::breaker::Condition;
+use crate::origin::rule::{self, Rule};
 use crate::origin::{BoxError, BreakerSettings, CapSettings, OriginError};
 
 type Frames = StreamBody<stream::Iter<std::vec::IntoIter<Result<Frame<Bytes>, BoxError>>>>;
@@ -110,48 +111,67 @@ async fn an_origin_that_fails_is_left_alone_and_then_asked_by_one() {
     assert_eq!((scene.guard.condition(), scene.guard.opened()), (Condition::Closed, 1));
 }
 
+/// How many of a queue reach an origin that fails while they wait.
+async fn let_loose(without: Option<Rule>) -> usize {
+    let _off = rule::off(without);
+    let scene = Scene::new(1, 1);
+    let mut calls: Vec<Call> = (0..10).map(|_| scene.call()).collect();
+    assert_eq!(scene.guard.cap().waiting(), 9);
+    scene.origin.answer(Err("down".into()));
+    calls.remove(0).await.unwrap_err();
+    let mut reached = 0;
+    for mut call in calls {
+        if call.as_mut().now_or_never().is_none() {
+            reached += 1;
+            scene.origin.answer(Err("down".into()));
+            call.await.unwrap_err();
+        }
+    }
+    reached
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_queue_is_not_let_loose_on_an_origin_that_failed_meanwhile() {
+    assert_eq!(let_loose(None).await, 0);
+    // The control: who asks before it queues is let through.
+    assert_eq!(let_loose(Some(Rule::AskLast)).await, 9);
+}
+
+/// Whether a call queues for an origin that is left alone.
+async fn queues(without: Option<Rule>) -> bool {
+    let _off = rule::off(without);
     let scene = Scene::new(1, 1);
-    let first = scene.call();
-    let waiting: Vec<Call> = (0..10).map(|_| scene.call()).collect();
-    assert_eq!(scene.guard.cap().waiting(), 10);
-    scene.origin.answer(Err("down".into()));
-    first.await.unwrap_err();
-    for call in waiting {
-        assert!(matches!(call.await, Err(OriginError::Refused { .. })));
-    }
-    assert_eq!(scene.origin.under_way(), 0);
+    scene.fails().await;
+    let _place = scene.guard.cap().enter().await.unwrap();
+    let call = scene.call().now_or_never();
+    assert!(call.as_ref().is_none_or(|ended| matches!(ended, Err(OriginError::Refused { .. }))));
+    call.is_none()
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_would_be_refused_does_not_queue_first() {
-    let scene = Scene::new(1, 2);
-    let _hangs = scene.call();
-    let fails = scene.call();
-    // The first hangs on; the second is answered by being the last of two.
-    let mut calls = std::mem::take(&mut *scene.origin.0.lock().unwrap());
-    drop(calls.pop_back().unwrap().send(Err("down".into())));
-    fails.await.unwrap_err();
-    let _place = scene.guard.cap().enter().await.unwrap();
-    let refused = scene.call().now_or_never().expect("it queues");
-    assert!(matches!(refused, Err(OriginError::Refused { .. })));
+    assert!(!queues(None).await);
+    assert!(queues(Some(Rule::LookFirst)).await);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_probe_that_is_dropped_frees_its_place() {
+/// The breaker's condition after its probe was dropped.
+async fn after_a_dropped_probe(without: Option<Rule>) -> Condition {
+    let _off = rule::off(without);
     let scene = Scene::new(1, 8);
     scene.fails().await;
     tokio::time::advance(Duration::from_secs(1)).await;
     let probe = scene.call();
     assert_eq!(scene.guard.condition(), Condition::HalfOpen);
     drop(probe);
-    assert_eq!((scene.guard.condition(), scene.guard.cap().in_flight()), (Condition::Open, 0));
-    tokio::time::advance(Duration::from_secs(1)).await;
-    scene.origin.0.lock().unwrap().clear();
-    let probe = scene.call();
-    scene.origin.answer(status(StatusCode::OK));
-    probe.await.unwrap();
+    assert_eq!(scene.guard.cap().in_flight(), 0);
+    scene.guard.condition()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_is_dropped_frees_its_place() {
+    assert_eq!(after_a_dropped_probe(None).await, Condition::Open);
+    let stuck = after_a_dropped_probe(Some(Rule::ReportDropped)).await;
+    assert_eq!(stuck, Condition::HalfOpen);
 }
 
 #[tokio::test(start_paused = true)]
@@ -197,12 +217,19 @@ async fn a_place_is_held_until_the_body_ends() {
     assert_eq!(scene.guard.cap().in_flight(), 0);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_is_held_against_the_origin() {
+/// The breaker's condition after a body that broke off.
+async fn after_a_broken_body(without: Option<Rule>) -> Condition {
+    let _off = rule::off(without);
     let scene = Scene::new(1, 8);
     let call = scene.call();
     scene.origin.answer(Ok(body(vec![Ok("a"), Err("cut")])));
     let error = call.await.unwrap().into_body().collect().await.unwrap_err();
     assert!(matches!(error, OriginError::Body(_)), "{error:?}");
-    assert_eq!(scene.guard.condition(), Condition::Open);
+    scene.guard.condition()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_is_held_against_the_origin() {
+    assert_eq!(after_a_broken_body(None).await, Condition::Open);
+    assert_eq!(after_a_broken_body(Some(Rule::ReportBody)).await, Condition::Closed);
 }

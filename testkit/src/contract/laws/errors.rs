@@ -60,7 +60,7 @@ pub(super) fn concrete(failure: &Failure, found: &mut Findings<'_>) {
 /// What the layer itself refuses: a typed error, or a response with the reason in its extensions.
 pub(super) fn own_refusal(kit: &Kit, flight: &Flight, what: &str, found: &mut Findings<'_>) {
     if let Some(failure) = flight.failure() {
-        if kit.http {
+        if kit.http && !kit.names_errors {
             found.add(format!(
                 "{what}: an HTTP layer answers with a response, this one failed: {}",
                 failure.error
