@@ -10,7 +10,7 @@
 //! TERRACE_BLESS=1 cargo test -p terrace-cdn-edge --test live_suite
 //! ```
 //!
-//! Surrogate-Control is left out: it is a draft that RFC 9213 replaced.
+//! Surrogate-Control is left out: it never became a standard, and RFC 9213 does what it was for.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 #![cfg(target_os = "linux")]

@@ -13,7 +13,7 @@ use crate::process::{Launch, Process};
 /// node starts in a tenth of a second.
 const START_WITHIN: Duration = Duration::from_secs(30);
 /// All cases take 20 s, in four lots with pauses of 3 s.
-const RUN_WITHIN: Duration = Duration::from_secs(180);
+const RUN_WITHIN: Duration = Duration::from_secs(90);
 /// One case takes 10 s at most.
 const CASE_WITHIN: Duration = Duration::from_secs(60);
 
