@@ -5,21 +5,22 @@
 mod edge;
 mod telemetry;
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
 pub mod content;
 pub mod failover;
 pub mod field;
 pub mod key;
 pub mod object;
 pub mod origin;
-#[cfg(feature = "admin")]
-#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
-pub mod admin;
 pub mod purge;
 pub mod semantics;
 pub mod store;
 
 pub use edge::{
-    BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle, EdgeLayer, OriginBody,
+    BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle,
+    EdgeLayer, OriginBody,
 };
 pub use semantics::{Profile, Reason, Rules};
 pub use telemetry::Stats;

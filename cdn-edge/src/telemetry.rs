@@ -118,7 +118,13 @@ impl Telemetry {
         self.counts.purges.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn stats(&self, objects: usize, bytes: u64, capacity: u64, in_flight: usize) -> Stats {
+    pub(crate) fn stats(
+        &self,
+        objects: usize,
+        bytes: u64,
+        capacity: u64,
+        in_flight: usize,
+    ) -> Stats {
         let counts = &self.counts;
         Stats {
             hits: counts.hits.load(Relaxed),

@@ -31,7 +31,8 @@ pub(crate) fn service(
         super::Profile::Default => Profile::Secure,
         super::Profile::Rfc => Profile::Rfc,
     };
-    let layer = EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
+    let layer =
+        EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
     let client = Client::to(&args.origin)?;
     // Of one origin, an answer is an answer; only one that hardly answers any more counts as down.
     let breaker = BreakerSettings::default().failures(20).ratio(0.9, 50, Duration::from_secs(10));
@@ -50,8 +51,10 @@ pub(crate) fn service(
 /// What answers on the second listener.
 pub(crate) fn admin(
     handle: EdgeHandle,
-) -> impl Service<Request<Incoming>, Response = Response<EdgeBody>, Error = Infallible, Future: Send> + Clone + Send + 'static
-{
+) -> impl Service<Request<Incoming>, Response = Response<EdgeBody>, Error = Infallible, Future: Send>
++ Clone
++ Send
++ 'static {
     service_fn(move |request: Request<Incoming>| {
         let response = if request.method() == Method::GET {
             let mut response = Response::new(EdgeBody::from(format!("{:?}\n", handle.stats())));

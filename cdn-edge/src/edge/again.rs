@@ -35,7 +35,12 @@ pub(super) struct Again<S, B, RB> {
 impl<S> Again<S, (), ()> {
     /// The way back to a response; none if it has no strong validator, for then nobody can tell whether the rest
     /// belongs to the beginning.
-    pub(super) fn to<B, RB>(object: &Object, inner: &S, parts: &Arc<Parts>, shared: &Arc<Shared>) -> Option<Arc<dyn Resume>>
+    pub(super) fn to<B, RB>(
+        object: &Object,
+        inner: &S,
+        parts: &Arc<Parts>,
+        shared: &Arc<Shared>,
+    ) -> Option<Arc<dyn Resume>>
     where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
@@ -68,7 +73,11 @@ where
     RB: Body<Data = Bytes> + Send + 'static,
     RB::Error: Into<BoxError>,
 {
-    fn resume(&self, from: u64, until: Option<u64>) -> BoxFuture<'static, Result<ResumedBody, BoxError>> {
+    fn resume(
+        &self,
+        from: u64,
+        until: Option<u64>,
+    ) -> BoxFuture<'static, Result<ResumedBody, BoxError>> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut request = forward::fill(&self.parts, None, false, &self.shared.manner);
         let range = match until {
@@ -82,7 +91,9 @@ where
         let deadline = self.shared.limits.first_byte;
         self.shared.telemetry.asked();
         Box::pin(async move {
-            let response = tokio::time::timeout(deadline, inner.oneshot(request)).await.map_err(|_| Changed)?;
+            let response = tokio::time::timeout(deadline, inner.oneshot(request))
+                .await
+                .map_err(|_| Changed)?;
             let response = response.map_err(Into::into)?;
             // A 200 is another representation, or an origin without ranges: its beginning is not wanted.
             if response.status() != StatusCode::PARTIAL_CONTENT {

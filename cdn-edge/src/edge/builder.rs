@@ -175,7 +175,10 @@ impl EdgeBuilder {
     }
 
     /// What a client gets when the origin is away and nothing stored can stand in; 502 or 504 by default.
-    pub fn fallback(mut self, fallback: impl Fn(&Uri) -> Option<Response<Bytes>> + Send + Sync + 'static) -> Self {
+    pub fn fallback(
+        mut self,
+        fallback: impl Fn(&Uri) -> Option<Response<Bytes>> + Send + Sync + 'static,
+    ) -> Self {
         self.fallback = Some(Arc::new(fallback));
         self
     }
@@ -194,9 +197,10 @@ impl EdgeBuilder {
         if self.memory < 65_536 {
             return Err(ConfigError::Memory(self.memory));
         }
-        for (time, name) in
-            [(self.limits.collapse, "collapse_timeout"), (self.limits.first_byte, "first_byte_timeout")]
-        {
+        for (time, name) in [
+            (self.limits.collapse, "collapse_timeout"),
+            (self.limits.first_byte, "first_byte_timeout"),
+        ] {
             if time.is_zero() {
                 return Err(ConfigError::Deadline(name));
             }
@@ -206,7 +210,8 @@ impl EdgeBuilder {
             return Err(ConfigError::MaxObject(object));
         }
         let seed = self.seed.unwrap_or_else(random);
-        let memory = Memory::builder().capacity_bytes(self.memory).engine(self.engine).seed(seed).build();
+        let memory =
+            Memory::builder().capacity_bytes(self.memory).engine(self.engine).seed(seed).build();
         let memory = memory.map_err(|_| ConfigError::Memory(self.memory))?;
         let invalidations = Invalidations::new(self.purges, seed);
         let tags = invalidations.tags();

@@ -48,7 +48,10 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_types, reason = "the one place where the wall clock comes in; tests bring their own")]
+#[expect(
+    clippy::disallowed_types,
+    reason = "the one place where the wall clock comes in; tests bring their own"
+)]
 fn system_seconds() -> u64 {
     use std::time::{SystemTime, UNIX_EPOCH};
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())

@@ -34,7 +34,9 @@ impl EdgeFailure {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Origin(_) => StatusCode::BAD_GATEWAY,
-            Self::Timeout(_) | Self::NotValidated(_) | Self::OnlyIfCached => StatusCode::GATEWAY_TIMEOUT,
+            Self::Timeout(_) | Self::NotValidated(_) | Self::OnlyIfCached => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::BadHost => StatusCode::BAD_REQUEST,
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -55,8 +57,12 @@ impl fmt::Display for EdgeFailure {
         match self {
             Self::Origin(error) => write!(f, "the origin failed: {error}"),
             Self::Timeout(after) => write!(f, "the origin did not answer within {after:?}"),
-            Self::NotValidated(error) => write!(f, "what is stored could not be validated: {error}"),
-            Self::OnlyIfCached => f.write_str("nothing stored fits, and the client wants nothing else"),
+            Self::NotValidated(error) => {
+                write!(f, "what is stored could not be validated: {error}")
+            }
+            Self::OnlyIfCached => {
+                f.write_str("nothing stored fits, and the client wants nothing else")
+            }
             Self::Loop => f.write_str("the request goes in a circle"),
             Self::BadHost => f.write_str("the request does not name one host"),
             Self::HeaderTooLarge => f.write_str("the request's header is too large"),
@@ -93,7 +99,9 @@ impl fmt::Display for ConfigError {
             Self::Memory(bytes) => write!(f, "memory of {bytes} bytes: at least 65536 are needed"),
             Self::Name(name) => write!(f, "name {name:?} is not a token such as `edge-1`"),
             Self::Deadline(which) => write!(f, "{which} is zero: nothing could ever be in time"),
-            Self::MaxObject(bytes) => write!(f, "max_object of {bytes} bytes is not between 1 and the memory's size"),
+            Self::MaxObject(bytes) => {
+                write!(f, "max_object of {bytes} bytes is not between 1 and the memory's size")
+            }
         }
     }
 }

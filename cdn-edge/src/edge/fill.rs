@@ -18,18 +18,20 @@ use tokio::sync::oneshot;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use super::again::Again;
 use super::body::OriginBody;
 use super::error::{BoxError, EdgeFailure};
 use super::flight::{Landing, Lead};
 use super::forward;
-use super::again::Again;
 use super::shared::Shared;
 use crate::content::{Content, Cursor, Expect, Filler, Resume};
 use crate::field::{groups, tags};
 use crate::key::Key;
 use crate::object::{Head, Object};
 use crate::purge::{Sequence, Verdict};
-use crate::semantics::{Admission, Admitted, Facts, Failure, Freshened, Now, Reason, admit, freshen};
+use crate::semantics::{
+    Admission, Admitted, Facts, Failure, Freshened, Now, Reason, admit, freshen,
+};
 
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
@@ -141,7 +143,16 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let header = object.head.headers(0);
         let request = &self.parts.headers;
-        match freshen(&object.stored, &header, &self.facts, request, asked, update, now, &shared.rules) {
+        match freshen(
+            &object.stored,
+            &header,
+            &self.facts,
+            request,
+            asked,
+            update,
+            now,
+            &shared.rules,
+        ) {
             Freshened::Updated(admitted) => {
                 let Admitted { stored, headers, .. } = *admitted;
                 let Ok(head) = Head::encode(object.head.status(), &headers, &shared.shapes) else {
@@ -156,13 +167,20 @@ impl<S> Fill<S> {
                 } else {
                     object.marks.renewed(since)
                 };
-                let fresh = Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
+                let fresh =
+                    Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
                 if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
                     shared.replace(&self.key, object, &fresh, self.began);
                 }
                 self.land(&fresh, None);
                 let status = StatusCode::NOT_MODIFIED;
-                self.tell(First::Stored { object: fresh, original: None, status, hold: None, resume: None });
+                self.tell(First::Stored {
+                    object: fresh,
+                    original: None,
+                    status,
+                    hold: None,
+                    resume: None,
+                });
             }
             Freshened::Unstored(reason, header) => {
                 shared.remove(&self.key, object);
@@ -175,8 +193,13 @@ impl<S> Fill<S> {
     }
 
     /// A response of its own.
-    async fn received<B, RB>(&mut self, response: Response<RB>, since: Sequence, asked: Now, now: Now)
-    where
+    async fn received<B, RB>(
+        &mut self,
+        response: Response<RB>,
+        since: Sequence,
+        asked: Now,
+        now: Now,
+    ) where
         S: Service<Asked<B>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
@@ -196,7 +219,8 @@ impl<S> Fill<S> {
             }
         }
         let request = &self.parts.headers;
-        let admission = admit(&self.facts, request, asked, status, response.headers(), now, &shared.rules);
+        let admission =
+            admit(&self.facts, request, asked, status, response.headers(), now, &shared.rules);
         let opened = match admission {
             Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
             Admission::Refuse(reason) => Err(reason),
@@ -218,7 +242,15 @@ impl<S> Fill<S> {
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
         self.stored.as_ref().is_some_and(|object| {
             let purged = self.shared.invalidations.verdict(&object.marks) == Verdict::Soft;
-            crate::semantics::rescue(&object.stored, purged, trouble, &self.facts, now, &self.shared.rules).is_some()
+            crate::semantics::rescue(
+                &object.stored,
+                purged,
+                trouble,
+                &self.facts,
+                now,
+                &self.shared.rules,
+            )
+            .is_some()
         })
     }
 
@@ -235,7 +267,8 @@ impl<S> Fill<S> {
 
     fn unshared(&mut self, reason: Reason, now: Now) {
         // Of this request, not of the key.
-        let is_personal = matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
+        let is_personal =
+            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
         if !is_personal && !self.facts.range {
             self.shared.mark_unshared(&self.key, now);
         }
@@ -289,7 +322,8 @@ impl Shared {
                 return Err(Reason::BadPart);
             }
         }
-        let head = Head::encode(response.status(), &admitted.headers, &self.shapes).map_err(|_| Reason::BadHeader)?;
+        let head = Head::encode(response.status(), &admitted.headers, &self.shapes)
+            .map_err(|_| Reason::BadHeader)?;
         let marks = self.marks(key, since, response.headers());
         let (filler, content) = Content::filling(Expect {
             length: length.or(admitted.stored.span().map(|span| span.end - span.start)),
@@ -309,8 +343,7 @@ impl Shared {
         object: &Arc<Object>,
         began: Sequence,
         may_stop: bool,
-    )
-    where
+    ) where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
@@ -322,7 +355,13 @@ impl Shared {
 }
 
 /// Moves a body into its content. Whether it is whole, and may be stored.
-async fn drive<RB>(mut filler: Filler, body: RB, object: &Arc<Object>, may_stop: bool, shared: &Shared) -> bool
+async fn drive<RB>(
+    mut filler: Filler,
+    body: RB,
+    object: &Arc<Object>,
+    may_stop: bool,
+    shared: &Shared,
+) -> bool
 where
     RB: Body<Data = Bytes>,
     RB::Error: Into<BoxError>,
@@ -348,7 +387,9 @@ where
                 filler.fail(error);
                 return false;
             }
-            None => return filler.finish().is_ok() && content.state() == crate::content::State::Whole,
+            None => {
+                return filler.finish().is_ok() && content.state() == crate::content::State::Whole;
+            }
         }
     }
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 use super::error::EdgeFailure;
-use crate::key::Same;
 use crate::content::Resume;
+use crate::key::Same;
 use crate::object::Object;
 use crate::purge::Sequence;
 use crate::semantics::Reason;
@@ -81,7 +81,12 @@ impl Flights {
     }
 
     /// Joins the flight for a key, or begins one if there is none that is of use.
-    pub(super) fn join(self: &Arc<Self>, key: u128, began: Sequence, is_of_use: impl FnOnce(&Flight) -> bool) -> Role {
+    pub(super) fn join(
+        self: &Arc<Self>,
+        key: u128,
+        began: Sequence,
+        is_of_use: impl FnOnce(&Flight) -> bool,
+    ) -> Role {
         let mut shard = lock(self.shard(key));
         if let Some(flight) = shard.get(&key) {
             if is_of_use(flight) {
@@ -112,7 +117,9 @@ impl Flights {
 }
 
 /// A poisoned table is as good as another: a flight is put in or taken out whole.
-fn lock(shard: &Shard) -> std::sync::MutexGuard<'_, HashMap<u128, Arc<Flight>, BuildHasherDefault<Same>>> {
+fn lock(
+    shard: &Shard,
+) -> std::sync::MutexGuard<'_, HashMap<u128, Arc<Flight>, BuildHasherDefault<Same>>> {
     shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 

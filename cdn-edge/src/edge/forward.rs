@@ -45,7 +45,12 @@ pub(super) struct Manner {
 
 /// The request of a fill: what is stored will be everybody's, so nothing of this client goes along that is not
 /// in the key or may not be in `Vary`.
-pub(super) fn fill<B>(parts: &Parts, with: Option<&Object>, ranged: bool, manner: &Manner) -> Request<OriginBody<B>> {
+pub(super) fn fill<B>(
+    parts: &Parts,
+    with: Option<&Object>,
+    ranged: bool,
+    manner: &Manner,
+) -> Request<OriginBody<B>> {
     let mut request = Request::new(OriginBody::Empty);
     *request.method_mut() = Method::GET;
     *request.uri_mut() = parts.uri.clone();
@@ -84,7 +89,9 @@ pub(super) fn fill<B>(parts: &Parts, with: Option<&Object>, ranged: bool, manner
 /// Asks whether a stored response still holds, by every validator that it has (RFC 9111, 4.3.1).
 fn conditions(headers: &mut HeaderMap, object: &Object) {
     let mut carry = |from: HeaderName, to: HeaderName| {
-        if let Some(value) = object.head.get(&from).and_then(|value| HeaderValue::from_bytes(value).ok()) {
+        if let Some(value) =
+            object.head.get(&from).and_then(|value| HeaderValue::from_bytes(value).ok())
+        {
             headers.insert(to, value);
         }
     };

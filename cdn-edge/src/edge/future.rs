@@ -23,7 +23,9 @@ impl<E> EdgeFuture<E> {
         Self(State::Ready(Some(response)))
     }
 
-    pub(super) fn boxed(future: impl Future<Output = Result<Response<EdgeBody>, E>> + Send + 'static) -> Self {
+    pub(super) fn boxed(
+        future: impl Future<Output = Result<Response<EdgeBody>, E>> + Send + 'static,
+    ) -> Self {
         Self(State::Boxed(Box::pin(future)))
     }
 }
@@ -37,7 +39,9 @@ impl<E> Future for EdgeFuture<E> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             // Polled again after its end it has nothing left to say.
-            State::Ready(response) => response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+            State::Ready(response) => {
+                response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)))
+            }
             State::Boxed(future) => future.as_mut().poll(cx),
         }
     }

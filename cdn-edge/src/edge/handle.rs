@@ -65,7 +65,12 @@ impl EdgeHandle {
     #[must_use]
     pub fn stats(&self) -> Stats {
         let shared = &self.shared;
-        shared.telemetry.stats(shared.memory.len(), shared.memory.weight(), shared.memory.capacity(), shared.flights.len())
+        shared.telemetry.stats(
+            shared.memory.len(),
+            shared.memory.weight(),
+            shared.memory.capacity(),
+            shared.flights.len(),
+        )
     }
 
     fn purge(&self, tag: crate::purge::Tag, mode: Mode) -> Sequence {

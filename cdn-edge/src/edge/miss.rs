@@ -53,8 +53,16 @@ impl<S> Miss<S> {
             if alone {
                 break;
             }
-            let flight = self.shared.flight_key(&self.key, varies.as_deref(), &self.facts, &self.parts.headers);
-            let role = self.shared.flights.join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
+            let flight = self.shared.flight_key(
+                &self.key,
+                varies.as_deref(),
+                &self.facts,
+                &self.parts.headers,
+            );
+            let role = self
+                .shared
+                .flights
+                .join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
             let flight = match role {
                 Role::Lead(lead) => return self.lead::<B, RB>(Some(lead)).await,
                 Role::Wait(flight) => flight,
@@ -71,7 +79,8 @@ impl<S> Miss<S> {
                         }
                         // A purge came between: what it brought is of before.
                     } else {
-                        varies = object.stored.selecting().map(|selecting| selecting.names().into());
+                        varies =
+                            object.stored.selecting().map(|selecting| selecting.names().into());
                     }
                 }
             }
@@ -96,7 +105,8 @@ impl<S> Miss<S> {
 
     fn fits(&self, object: &Object) -> bool {
         let request = &self.parts.headers;
-        let selected = object.stored.selecting().is_none_or(|it| it.matches(request, &self.shared.rules));
+        let selected =
+            object.stored.selecting().is_none_or(|it| it.matches(request, &self.shared.rules));
         let leave = !self.facts.authorization || object.stored.leave;
         selected && leave
     }
@@ -142,15 +152,26 @@ impl<S> Miss<S> {
     fn stored(&self, source: Source<'_>, status: StatusCode) -> Response<EdgeBody> {
         let now = self.shared.clock.now();
         let reason = self.want.reason;
-        let via = Via::Forwarded { reason, status: Some(status), stored: true, collapsed: false, detail: None };
+        let via = Via::Forwarded {
+            reason,
+            status: Some(status),
+            stored: true,
+            collapsed: false,
+            detail: None,
+        };
         self.shared.telemetry.missed(reason, None);
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
-    fn collapsed(&self, object: &Arc<Object>, resume: Option<Arc<dyn Resume>>) -> Response<EdgeBody> {
+    fn collapsed(
+        &self,
+        object: &Arc<Object>,
+        resume: Option<Arc<dyn Resume>>,
+    ) -> Response<EdgeBody> {
         let now = self.shared.clock.now();
         let reason = self.want.reason;
-        let via = Via::Forwarded { reason, status: None, stored: false, collapsed: true, detail: None };
+        let via =
+            Via::Forwarded { reason, status: None, stored: false, collapsed: true, detail: None };
         self.shared.telemetry.collapsed(reason);
         let source = Source { object, original: None, resume };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
@@ -159,8 +180,13 @@ impl<S> Miss<S> {
     fn once(&self, object: &Arc<Object>, header: HeaderMap, reason: Reason) -> Response<EdgeBody> {
         let now = self.shared.clock.now();
         let status = Some(StatusCode::NOT_MODIFIED);
-        let via =
-            Via::Forwarded { reason: self.want.reason, status, stored: false, collapsed: false, detail: Some(reason) };
+        let via = Via::Forwarded {
+            reason: self.want.reason,
+            status,
+            stored: false,
+            collapsed: false,
+            detail: Some(reason),
+        };
         self.shared.telemetry.missed(self.want.reason, Some(reason));
         let source = Source { object, original: Some(header), resume: None };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
@@ -187,13 +213,23 @@ impl<S> Miss<S> {
             if let (Some(right), true) = (right, verdict != Verdict::Hard) {
                 shared.telemetry.hit(right, object.length().unwrap_or(0));
                 let source = Source::stored(object);
-                return shared.respond(source, &self.facts, &self.parts.headers, now, Via::Hit(right));
+                return shared.respond(
+                    source,
+                    &self.facts,
+                    &self.parts.headers,
+                    now,
+                    Via::Hit(right),
+                );
             }
             failure = failure.not_validated();
         }
-        if let Some(response) = shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri)) {
+        if let Some(response) =
+            shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri))
+        {
             let mut response = response.map(EdgeBody::bytes);
-            response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             response.extensions_mut().insert(failure);
             return shared.pass_back(response, self.want.reason, Some(Reason::OriginFailed));
         }

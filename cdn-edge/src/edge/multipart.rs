@@ -42,7 +42,11 @@ impl Multipart {
                 head.extend_from_slice(b"\r\nContent-Type: ");
                 head.extend_from_slice(kind.as_bytes());
             }
-            let line = format!("\r\nContent-Range: bytes {}-{}/{total}\r\n\r\n", range.start, range.end - 1);
+            let line = format!(
+                "\r\nContent-Range: bytes {}-{}/{total}\r\n\r\n",
+                range.start,
+                range.end - 1
+            );
             head.extend_from_slice(line.as_bytes());
             left += head.len() as u64 + (range.end - range.start);
             parts.push((Bytes::from(head), range.clone()));
@@ -57,12 +61,16 @@ impl Body for Multipart {
     type Data = Bytes;
     type Error = BoxError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         if let Some(cursor) = &mut this.cursor {
             match ready!(Pin::new(cursor).poll_frame(cx)) {
                 Some(Ok(frame)) => {
-                    this.left -= frame.data_ref().map_or(0, |data| data.len() as u64).min(this.left);
+                    this.left -=
+                        frame.data_ref().map_or(0, |data| data.len() as u64).min(this.left);
                     return Poll::Ready(Some(Ok(frame)));
                 }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),

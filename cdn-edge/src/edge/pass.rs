@@ -20,8 +20,10 @@ use crate::field::{connection, groups};
 use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
 use crate::purge::{Mode, Sequence, Target, Verdict};
+use crate::semantics::{
+    self, Admission, Admitted, Facts, Head, Now, Reason, Verb, admit, invalidates,
+};
 use crate::store::Change;
-use crate::semantics::{self, Admission, Admitted, admit, Facts, Head, Now, Reason, Verb, invalidates};
 
 /// Passes a request on.
 pub(super) async fn pass<S, B, RB>(
@@ -46,7 +48,15 @@ where
     let response = inner.oneshot(request).await?;
     match facts.verb {
         Verb::Unsafe => shared.written(&key, response.status(), response.headers()),
-        Verb::Head => shared.headed(&key, &facts, &headers, asked, began, response.status(), response.headers()),
+        Verb::Head => shared.headed(
+            &key,
+            &facts,
+            &headers,
+            asked,
+            began,
+            response.status(),
+            response.headers(),
+        ),
         Verb::Get | Verb::Safe => {}
     }
     shared.telemetry.missed(reason, None);
@@ -72,7 +82,13 @@ impl Shared {
         for name in semantics::INTERNAL {
             headers.remove(name);
         }
-        let via = Via::Forwarded { reason, status: Some(status), stored: false, collapsed: false, detail };
+        let via = Via::Forwarded {
+            reason,
+            status: Some(status),
+            stored: false,
+            collapsed: false,
+            detail,
+        };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response
     }
@@ -101,13 +117,23 @@ impl Shared {
         }
         let now = self.clock.now();
         let facts = Facts { verb: Verb::Get, range: false, ..facts.clone() };
-        let admitted = match admit(&facts, request, asked, response.status(), response.headers(), now, &self.rules) {
+        let admitted = match admit(
+            &facts,
+            request,
+            asked,
+            response.status(),
+            response.headers(),
+            now,
+            &self.rules,
+        ) {
             Admission::Store(admitted) if admitted.lifetime.source.is_explicit() => *admitted,
             _ => return Err(response),
         };
         // After the mark that this very write has left.
         let (since, began) = (self.invalidations.now(), self.changes.now());
-        let Ok((filler, object)) = self.open(key, admitted, &response, since) else { return Err(response) };
+        let Ok((filler, object)) = self.open(key, admitted, &response, since) else {
+            return Err(response);
+        };
         let (parts, body) = response.into_parts();
         let via = Via::Forwarded {
             reason: Reason::Method,
@@ -116,7 +142,8 @@ impl Shared {
             collapsed: false,
             detail: None,
         };
-        let source = Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
+        let source =
+            Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
         let answer = self.respond(source, &facts, request, now, via);
         let (shared, key) = (Arc::clone(self), key.clone());
         tokio::spawn(async move { shared.take_in(&key, filler, body, &object, began, true).await });
@@ -144,7 +171,8 @@ impl Shared {
         // Groups of the same origin (RFC 9875, 3).
         let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
         for group in groups::parse(response.get_all(&groups::CACHE_GROUP_INVALIDATION)) {
-            self.invalidations.purge(&Target::Tag(self.tags.group(origin, group.as_bytes())), Mode::Hard);
+            self.invalidations
+                .purge(&Target::Tag(self.tags.group(origin, group.as_bytes())), Mode::Hard);
         }
     }
 
@@ -159,19 +187,38 @@ impl Shared {
         status: StatusCode,
         answer: &HeaderMap,
     ) {
-        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes()) else { return };
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
+        else {
+            return;
+        };
         let now = self.clock.now();
         for object in entry.variants() {
-            let selected = object.stored.selecting().is_none_or(|it| it.matches(request, &self.rules));
+            let selected =
+                object.stored.selecting().is_none_or(|it| it.matches(request, &self.rules));
             if !selected || self.invalidations.verdict(&object.marks) == Verdict::Hard {
                 continue;
             }
             let header = object.head.headers(0);
-            match semantics::head(&object.stored, &header, facts, request, asked, status, answer, now, &self.rules) {
+            match semantics::head(
+                &object.stored,
+                &header,
+                facts,
+                request,
+                asked,
+                status,
+                answer,
+                now,
+                &self.rules,
+            ) {
                 Head::Updated(admitted) => {
                     let Admitted { stored, headers, .. } = *admitted;
-                    if let Ok(head) = StoredHead::encode(object.head.status(), &headers, &self.shapes) {
-                        let (content, marks) = (Arc::clone(&object.content), object.marks.renewed(object.marks.since()));
+                    if let Ok(head) =
+                        StoredHead::encode(object.head.status(), &headers, &self.shapes)
+                    {
+                        let (content, marks) = (
+                            Arc::clone(&object.content),
+                            object.marks.renewed(object.marks.since()),
+                        );
                         let fresh = Arc::new(Object { stored, head, content, marks });
                         self.replace(key, object, &fresh, began);
                     }

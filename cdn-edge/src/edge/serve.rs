@@ -79,8 +79,12 @@ impl Shared {
         match answer(facts, request, &object.stored, length, now) {
             Answer::Full => {
                 if facts.verb == Verb::Head {
-                    if let (Some(length), false) = (length, response.headers().contains_key(header::CONTENT_LENGTH)) {
-                        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+                    if let (Some(length), false) =
+                        (length, response.headers().contains_key(header::CONTENT_LENGTH))
+                    {
+                        response
+                            .headers_mut()
+                            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
                     }
                 } else {
                     if let Some(span) = object.stored.span() {
@@ -94,7 +98,8 @@ impl Shared {
                 let offset = object.stored.span().map_or(0, |span| span.start);
                 *response.status_mut() = StatusCode::PARTIAL_CONTENT;
                 place(response.headers_mut(), range.clone(), total);
-                *response.body_mut() = source.cursor(range.start - offset, Some(range.end - offset));
+                *response.body_mut() =
+                    source.cursor(range.start - offset, Some(range.end - offset));
             }
             Answer::Parts(ranges, total) => {
                 let offset = object.stored.span().map_or(0, |span| span.start);
@@ -102,7 +107,8 @@ impl Shared {
                 let boundary = self.boundary();
                 let kind = response.headers_mut().remove(header::CONTENT_TYPE);
                 let content = Arc::clone(&object.content);
-                let parts = Multipart::new(content, offset, total, &ranges, kind.as_ref(), &boundary);
+                let parts =
+                    Multipart::new(content, offset, total, &ranges, kind.as_ref(), &boundary);
                 response.headers_mut().remove(header::CONTENT_LENGTH);
                 let kind = format!("multipart/byteranges; boundary={boundary}");
                 if let Ok(kind) = HeaderValue::from_str(&kind) {
@@ -113,7 +119,8 @@ impl Shared {
             Answer::Unsatisfiable(total) => {
                 *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
                 let headers = response.headers_mut();
-                for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING] {
+                for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING]
+                {
                     headers.remove(name);
                 }
                 headers.insert(header::CONTENT_RANGE, ContentRange::unsatisfied(total).format());
@@ -121,7 +128,9 @@ impl Shared {
         }
         if !is_own {
             let age = i64::try_from(object.stored.age(now)).unwrap_or(i64::MAX);
-            let age = self.ages.value(age, |text| text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes()));
+            let age = self.ages.value(age, |text| {
+                text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes())
+            });
             response.headers_mut().insert(header::AGE, age);
         }
         let status = self.cache_status(via, object.stored.ttl(now));
@@ -135,8 +144,13 @@ impl Shared {
             Via::Hit(reason) => {
                 let detail = (reason != Reason::Fresh).then(|| reason.as_str());
                 let write = |text: &mut BytesMut| {
-                    let status = CacheStatus { hit: true, ttl: Some(ttl), detail, cache: &self.name,
-                    ..CacheStatus::default() };
+                    let status = CacheStatus {
+                        hit: true,
+                        ttl: Some(ttl),
+                        detail,
+                        cache: &self.name,
+                        ..CacheStatus::default()
+                    };
                     status.write(text);
                 };
                 if detail.is_none() {
@@ -171,7 +185,8 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let via = Via::Forwarded { reason, status: None, stored: false, collapsed: false, detail: None };
+        let via =
+            Via::Forwarded { reason, status: None, stored: false, collapsed: false, detail: None };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response.extensions_mut().insert(failure);
         response

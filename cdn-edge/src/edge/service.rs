@@ -128,7 +128,13 @@ where
 }
 
 impl<S> Edge<S> {
-    fn pass<B, RB>(&self, request: Request<B>, facts: Facts, key: crate::key::Key, reason: Reason) -> EdgeFuture<S::Error>
+    fn pass<B, RB>(
+        &self,
+        request: Request<B>,
+        facts: Facts,
+        key: crate::key::Key,
+        reason: Reason,
+    ) -> EdgeFuture<S::Error>
     where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
@@ -137,12 +143,24 @@ impl<S> Edge<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        EdgeFuture::boxed(pass::pass(Arc::clone(&self.shared), self.inner.clone(), request, facts, key, reason))
+        EdgeFuture::boxed(pass::pass(
+            Arc::clone(&self.shared),
+            self.inner.clone(),
+            request,
+            facts,
+            key,
+            reason,
+        ))
     }
 
     /// Asks for a stale response again while it is served, unless somebody does already.
-    fn refresh<B, RB>(&self, request: Request<B>, facts: Facts, key: crate::key::Key, object: Arc<crate::object::Object>)
-    where
+    fn refresh<B, RB>(
+        &self,
+        request: Request<B>,
+        facts: Facts,
+        key: crate::key::Key,
+        object: Arc<crate::object::Object>,
+    ) where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
         S::Future: Send,
@@ -152,9 +170,15 @@ impl<S> Edge<S> {
     {
         let varies = object.stored.selecting().map(|selecting| selecting.names().to_vec());
         // A stored response is refreshed as a whole, whatever part of it was asked for.
-        let facts = Facts { verb: Verb::Get, range: facts.range && object.stored.span().is_some(), ..facts };
+        let facts = Facts {
+            verb: Verb::Get,
+            range: facts.range && object.stored.span().is_some(),
+            ..facts
+        };
         let flight = self.shared.flight_key(&key, varies.as_deref(), &facts, request.headers());
-        let Some(lead) = self.shared.flights.begin(flight, self.shared.changes.now()) else { return };
+        let Some(lead) = self.shared.flights.begin(flight, self.shared.changes.now()) else {
+            return;
+        };
         let (parts, _) = request.into_parts();
         let fill = Fill {
             shared: Arc::clone(&self.shared),

@@ -105,18 +105,22 @@ impl Shared {
     /// What a request asks for, unless it is refused.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Result<Key, EdgeFailure> {
         let headers = request.headers();
-        let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let size: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if size + target > self.limits.header {
             return Err(EdgeFailure::HeaderTooLarge);
         }
         if headers.contains_key(&cdn_loop::CDN_LOOP)
-            && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id) > self.limits.hops
+            && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id)
+                > self.limits.hops
         {
             return Err(EdgeFailure::Loop);
         }
         Key::of(request.uri(), headers, &self.keys, self.seed).map_err(|bad| match bad {
-            BadTarget::SeveralHosts | BadTarget::HostMismatch | BadTarget::MalformedHost => EdgeFailure::BadHost,
+            BadTarget::SeveralHosts | BadTarget::HostMismatch | BadTarget::MalformedHost => {
+                EdgeFailure::BadHost
+            }
         })
     }
 
@@ -139,7 +143,8 @@ impl Shared {
         match decision {
             Lookup::Serve { at, reason, behind } => {
                 let object = objects[at];
-                let response = self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
+                let response =
+                    self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
                 self.telemetry.hit(reason, object.length().unwrap_or(0));
                 let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
                 Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
@@ -151,13 +156,31 @@ impl Shared {
                     && matches!(reason, Reason::Stale | Reason::Purged)
                 {
                     let purged = candidates[at].purged;
-                    if let Some(right) = rescue(&object.stored, purged, Failure::Unreachable, facts, now, &self.rules) {
+                    if let Some(right) = rescue(
+                        &object.stored,
+                        purged,
+                        Failure::Unreachable,
+                        facts,
+                        now,
+                        &self.rules,
+                    ) {
                         self.telemetry.hit(right, object.length().unwrap_or(0));
-                        let response = self.respond(Source::stored(object), facts, request, now, Via::Hit(right));
+                        let response = self.respond(
+                            Source::stored(object),
+                            facts,
+                            request,
+                            now,
+                            Via::Hit(right),
+                        );
                         return Ask::Answer(response, None);
                     }
                 }
-                Ask::Origin(Want { reason, stored: Some(Arc::clone(object)), varies: varies(variants), alone: false })
+                Ask::Origin(Want {
+                    reason,
+                    stored: Some(Arc::clone(object)),
+                    varies: varies(variants),
+                    alone: false,
+                })
             }
             Lookup::Fetch(reason) => {
                 let alone = entry.as_ref().is_some_and(|entry| entry.passes(now.tick));
@@ -213,10 +236,12 @@ impl Shared {
 
     /// Removes a response.
     pub(super) fn remove(&self, key: &Key, gone: &Arc<Object>) {
-        let _ = self.memory.update(key.hash(), |old| match old.filter(|old| old.key() == key.bytes()) {
-            Some(old) => Entry::without(old, |object| Arc::ptr_eq(object, gone))
-                .map_or(Change::Remove, |entry| Change::Put(Arc::new(entry))),
-            None => Change::Keep,
+        let _ = self.memory.update(key.hash(), |old| {
+            match old.filter(|old| old.key() == key.bytes()) {
+                Some(old) => Entry::without(old, |object| Arc::ptr_eq(object, gone))
+                    .map_or(Change::Remove, |entry| Change::Put(Arc::new(entry))),
+                None => Change::Keep,
+            }
         });
     }
 
@@ -232,9 +257,11 @@ impl Shared {
     /// Notes that the origin failed for a key that something stale stands in for.
     pub(super) fn mark_failed(&self, key: &Key, now: Now) {
         let until = now.tick + millis(self.limits.retry);
-        let _ = self.memory.update(key.hash(), |old| match old.filter(|old| old.key() == key.bytes()) {
-            Some(old) => Change::Put(Arc::new(Entry::waiting(old, until))),
-            None => Change::Keep,
+        let _ = self.memory.update(key.hash(), |old| {
+            match old.filter(|old| old.key() == key.bytes()) {
+                Some(old) => Change::Put(Arc::new(Entry::waiting(old, until))),
+                None => Change::Keep,
+            }
         });
     }
 
@@ -248,14 +275,22 @@ impl Shared {
         let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
         let groups = groups::parse(response.get_all(&groups::CACHE_GROUPS));
         let named = groups.iter().map(|group| tags.group(origin, group.as_bytes()));
-        let surrogate = tags::surrogate_key(response.get_all(&tags::SURROGATE_KEY)).map(|name| tags.surrogate(name));
-        let cache_tags = tags::cache_tag(response.get_all(&tags::CACHE_TAG)).map(|name| tags.surrogate(name));
+        let surrogate = tags::surrogate_key(response.get_all(&tags::SURROGATE_KEY))
+            .map(|name| tags.surrogate(name));
+        let cache_tags =
+            tags::cache_tag(response.get_all(&tags::CACHE_TAG)).map(|name| tags.surrogate(name));
         all.extend(named.chain(surrogate).chain(cache_tags).take(self.limits.tags));
         Marks::new(since, key.without_query(), all)
     }
 
     /// The flight for a request: one key, one set of values for the fields it varies on, one range.
-    pub(super) fn flight_key(&self, key: &Key, varies: Option<&[HeaderName]>, facts: &Facts, request: &HeaderMap) -> u128 {
+    pub(super) fn flight_key(
+        &self,
+        key: &Key,
+        varies: Option<&[HeaderName]>,
+        facts: &Facts,
+        request: &HeaderMap,
+    ) -> u128 {
         if varies.is_none() && !facts.range {
             return key.hash();
         }
@@ -275,14 +310,18 @@ impl Shared {
     /// A boundary that no body holds by chance.
     pub(super) fn boundary(&self) -> String {
         let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
-        let hash = xxhash_rust::xxh3::xxh3_128_with_seed(&number.to_le_bytes(), self.seed ^ 0x6d75_6c74);
+        let hash =
+            xxhash_rust::xxh3::xxh3_128_with_seed(&number.to_le_bytes(), self.seed ^ 0x6d75_6c74);
         format!("{hash:032x}")
     }
 }
 
 /// The fields that the newest of the variants was chosen by.
 fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
-    variants.iter().rev().find_map(|object| object.stored.selecting().map(|selecting| selecting.names().into()))
+    variants
+        .iter()
+        .rev()
+        .find_map(|object| object.stored.selecting().map(|selecting| selecting.names().into()))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -291,6 +330,9 @@ fn millis(duration: Duration) -> u64 {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Edge").field("name", &self.name).field("memory", &self.memory.weight()).finish_non_exhaustive()
+        f.debug_struct("Edge")
+            .field("name", &self.name)
+            .field("memory", &self.memory.weight())
+            .finish_non_exhaustive()
     }
 }

@@ -93,7 +93,12 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    pub(crate) fn of(uri: &Uri, headers: &HeaderMap, rules: &KeyRules, seed: u64) -> Result<Self, BadTarget> {
+    pub(crate) fn of(
+        uri: &Uri,
+        headers: &HeaderMap,
+        rules: &KeyRules,
+        seed: u64,
+    ) -> Result<Self, BadTarget> {
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = hosts.next();
         if hosts.next().is_some() {
@@ -101,7 +106,8 @@ impl Key {
         }
         let target = uri.authority().map(|authority| authority.as_str().as_bytes());
         // User information is not part of a host, and of no key.
-        let target = target.map(|target| target.rsplit(|byte| *byte == b'@').next().unwrap_or(target));
+        let target =
+            target.map(|target| target.rsplit(|byte| *byte == b'@').next().unwrap_or(target));
         let authority = match (target, host) {
             (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host.as_bytes()) => {
                 return Err(BadTarget::HostMismatch);
@@ -112,7 +118,9 @@ impl Key {
         };
         let scheme = uri.scheme_str().unwrap_or(rules.scheme);
         let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
-        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
+        let (path, query) = path_and_query
+            .split_once('?')
+            .map_or((path_and_query, None), |(path, query)| (path, Some(query)));
         let mut key = Self::unhashed(scheme, authority, path)?;
         if let Some(query) = query {
             rules.query.write(query, &mut key.bytes);
@@ -122,9 +130,18 @@ impl Key {
     }
 
     /// The key of another target at the same host.
-    pub(crate) fn sibling(&self, path_and_query: &str, rules: &KeyRules, seed: u64) -> Option<Self> {
-        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
-        let scheme = std::str::from_utf8(&self.bytes[..usize::from(self.authority.start).checked_sub(3)?]).ok()?;
+    pub(crate) fn sibling(
+        &self,
+        path_and_query: &str,
+        rules: &KeyRules,
+        seed: u64,
+    ) -> Option<Self> {
+        let (path, query) = path_and_query
+            .split_once('?')
+            .map_or((path_and_query, None), |(path, query)| (path, Some(query)));
+        let scheme =
+            std::str::from_utf8(&self.bytes[..usize::from(self.authority.start).checked_sub(3)?])
+                .ok()?;
         let mut key = Self::unhashed(scheme, self.authority(), path).ok()?;
         if let Some(query) = query {
             rules.query.write(query, &mut key.bytes);
@@ -139,7 +156,8 @@ impl Key {
         bytes.extend_from_slice(b"://");
         let from = bytes.len();
         for byte in authority {
-            let is_host = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']');
+            let is_host = byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']');
             if !is_host {
                 return Err(BadTarget::MalformedHost);
             }

@@ -51,7 +51,8 @@ impl Query {
             out.extend_from_slice(query.as_bytes());
             return;
         }
-        let mut kept: SmallVec<[&str; 8]> = query.split('&').filter(|pair| self.keeps(name(pair))).collect();
+        let mut kept: SmallVec<[&str; 8]> =
+            query.split('&').filter(|pair| self.keeps(name(pair))).collect();
         if self.sorted {
             kept.sort_by_key(|pair| name(pair));
         }
@@ -62,7 +63,8 @@ impl Query {
     }
 
     fn keeps(&self, name: &str) -> bool {
-        let listed = self.only.as_ref().is_none_or(|only| only.iter().any(|pattern| pattern == name));
+        let listed =
+            self.only.as_ref().is_none_or(|only| only.iter().any(|pattern| pattern == name));
         listed && !self.without.iter().any(|pattern| fits(pattern, name))
     }
 }

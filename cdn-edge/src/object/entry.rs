@@ -58,17 +58,27 @@ impl Entry {
     ///
     /// `None` if a stored response was asked for after a purge that the new one precedes: an answer that was
     /// long on its way must not replace what a purge has made room for.
-    pub(crate) fn with(old: Option<&Self>, key: &[u8], object: Arc<Object>, caps: Caps) -> Option<Self> {
+    pub(crate) fn with(
+        old: Option<&Self>,
+        key: &[u8],
+        object: Arc<Object>,
+        caps: Caps,
+    ) -> Option<Self> {
         let old = old.filter(|old| old.key() == key);
         let mut variants: Vec<Arc<Object>> = old.map_or_else(Vec::new, |old| old.variants.to_vec());
-        if variants.iter().any(|other| same_place(other, &object) && other.marks.since() > object.marks.since()) {
+        if variants
+            .iter()
+            .any(|other| same_place(other, &object) && other.marks.since() > object.marks.since())
+        {
             return None;
         }
         let is_part = object.stored.span.is_some();
         variants.retain(|other| !same_place(other, &object));
         variants.push(object);
         let cap = if is_part { caps.parts } else { caps.variants };
-        while variants.iter().filter(|other| other.stored.span.is_some() == is_part).count() > cap.max(1) {
+        while variants.iter().filter(|other| other.stored.span.is_some() == is_part).count()
+            > cap.max(1)
+        {
             // The oldest of its kind goes: it stands first.
             let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
             variants.remove(first);
@@ -88,9 +98,15 @@ impl Entry {
 
     /// The entry without some of its responses; `None` if nothing is left.
     pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
-        let variants: Vec<_> = old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
+        let variants: Vec<_> =
+            old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
         let left = !variants.is_empty() || old.pass_until > 0;
-        left.then(|| Self { key: old.key.clone(), variants: variants.into(), pass_until: old.pass_until, wait_until: old.wait_until })
+        left.then(|| Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: old.pass_until,
+            wait_until: old.wait_until,
+        })
     }
 }
 
@@ -100,7 +116,9 @@ impl Entry {
 fn same_place(old: &Object, new: &Object) -> bool {
     let (old, new) = (&old.stored, &new.stored);
     let same_part = match (old.span, new.span) {
-        (Some(old), Some(new)) => new.start <= old.start && old.end <= new.end || old.total != new.total,
+        (Some(old), Some(new)) => {
+            new.start <= old.start && old.end <= new.end || old.total != new.total
+        }
         (Some(_), None) | (None, None) => true,
         (None, Some(_)) => false,
     };

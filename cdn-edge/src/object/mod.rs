@@ -2,6 +2,7 @@
 
 mod entry;
 mod head;
+mod sealed;
 
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use crate::semantics::Stored;
 use crate::store::Weigh;
 
 pub(crate) use entry::{Caps, Entry};
-pub use head::{Head, Shapes};
+pub use head::{Head, MAX_BYTES, MAX_FIELDS, Shapes, TooLarge};
+pub use sealed::Unreadable;
+pub(crate) use sealed::{Checksum, Reader, begin, seal};
 
 /// A stored response: what decisions need, its header, its body, and what a purge compares.
 #[derive(Debug)]
@@ -32,6 +35,10 @@ impl Object {
 impl Weigh for Object {
     fn weight(&self) -> u64 {
         let selecting = self.stored.selecting.as_ref().map_or(0, |selecting| selecting.weight());
-        size_of::<Self>() as u64 + self.head.weight() + self.content.weight() + self.marks.weight() + selecting
+        size_of::<Self>() as u64
+            + self.head.weight()
+            + self.content.weight()
+            + self.marks.weight()
+            + selecting
     }
 }

@@ -72,11 +72,13 @@ fn judge(
     };
 
     let origin = freshness::origination(response, asked, now);
-    let mut lifetime = freshness::lifetime(status, response, &directives, is_targeted, origin, rules);
+    let mut lifetime =
+        freshness::lifetime(status, response, &directives, is_targeted, origin, rules);
     if !lifetime.source.is_explicit() && !directives.public && !freshness::is_heuristic(status) {
         return Err(Reason::Status);
     }
-    let mut stale_while_revalidate = directives.stale_while_revalidate.unwrap_or(rules.stale_while_revalidate);
+    let mut stale_while_revalidate =
+        directives.stale_while_revalidate.unwrap_or(rules.stale_while_revalidate);
     let mut stale_if_error = directives.stale_if_error.unwrap_or(rules.stale_if_error);
     if let (Some(cap), true) = (rules.error_lifetime, status.as_u16() >= 400) {
         lifetime.seconds = lifetime.seconds.min(cap);
@@ -84,8 +86,8 @@ fn judge(
         stale_if_error = stale_if_error.min(cap);
     }
     let etag = EntityTag::of(response.get_all(header::ETAG));
-    let last_modified =
-        freshness::single(response, &header::LAST_MODIFIED).and_then(|value| date::parse(value, now.unix));
+    let last_modified = freshness::single(response, &header::LAST_MODIFIED)
+        .and_then(|value| date::parse(value, now.unix));
     let no_cache = matches!(directives.no_cache, Qualified::All);
     let has_validator = etag.is_some() || last_modified.is_some();
     // Fresh for a while, or stale for a while, or able to become fresh again: else it is of no use.
@@ -96,7 +98,8 @@ fn judge(
         return Err(if no_cache { Reason::NoCache } else { Reason::NoLifetime });
     }
 
-    let born = i64::try_from(now.tick).unwrap_or(i64::MAX) - i64::try_from(origin.age).unwrap_or(i64::MAX);
+    let born =
+        i64::try_from(now.tick).unwrap_or(i64::MAX) - i64::try_from(origin.age).unwrap_or(i64::MAX);
     let stored = Stored {
         status,
         born,
@@ -196,11 +199,18 @@ fn shareable(
 }
 
 fn has_leave(directives: &ResponseDirectives) -> bool {
-    directives.public || directives.must_revalidate || matches!(directives.s_maxage, Seconds::Valid(_))
+    directives.public
+        || directives.must_revalidate
+        || matches!(directives.s_maxage, Seconds::Valid(_))
 }
 
 /// The header as it is stored (3.1).
-fn stored_header(response: &HeaderMap, directives: &ResponseDirectives, date: u64, rules: &Rules) -> HeaderMap {
+fn stored_header(
+    response: &HeaderMap,
+    directives: &ResponseDirectives,
+    date: u64,
+    rules: &Rules,
+) -> HeaderMap {
     let mut headers = response.clone();
     connection::strip(&mut headers);
     for qualified in [&directives.no_cache, &directives.private] {

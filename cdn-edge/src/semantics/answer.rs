@@ -1,7 +1,7 @@
 use std::ops::Range;
 
-use http::header::{self, HeaderMap};
 use http::StatusCode;
+use http::header::{self, HeaderMap};
 use smallvec::SmallVec;
 
 use super::{Facts, Now, Stored, Verb};
@@ -28,7 +28,13 @@ pub enum Answer {
 /// `length` is that of the whole representation, where it is known: a body that is still on its way without a
 /// `Content-Length` is served whole, as RFC 9110 (14.2) allows.
 #[must_use]
-pub fn answer(facts: &Facts, request: &HeaderMap, stored: &Stored, length: Option<u64>, now: Now) -> Answer {
+pub fn answer(
+    facts: &Facts,
+    request: &HeaderMap,
+    stored: &Stored,
+    length: Option<u64>,
+    now: Now,
+) -> Answer {
     let is_success = matches!(stored.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     if facts.conditional && is_success && not_modified(request, stored, now) {
         return Answer::NotModified;
@@ -53,7 +59,13 @@ pub fn answer(facts: &Facts, request: &HeaderMap, stored: &Stored, length: Optio
 /// Whether the client's range counts for this response, as far as `If-Range` has a say.
 pub(super) fn in_range(request: &HeaderMap, stored: &Stored, now: Now) -> bool {
     let condition = request.get_all(header::IF_RANGE);
-    range::if_range(condition, stored.etag.as_ref(), stored.last_modified, Some(stored.date), now.unix)
+    range::if_range(
+        condition,
+        stored.etag.as_ref(),
+        stored.last_modified,
+        Some(stored.date),
+        now.unix,
+    )
 }
 
 fn not_modified(request: &HeaderMap, stored: &Stored, now: Now) -> bool {

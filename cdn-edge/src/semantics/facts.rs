@@ -101,7 +101,10 @@ fn directives(headers: &HeaderMap) -> RequestDirectives {
     // HTTP/1.0 clients have no Cache-Control; where there is one, Pragma means nothing (5.4).
     if !headers.contains_key(header::CACHE_CONTROL) {
         directives.no_cache = headers.get_all(header::PRAGMA).iter().any(|value| {
-            value.as_bytes().split(|byte| *byte == b',').any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
+            value
+                .as_bytes()
+                .split(|byte| *byte == b',')
+                .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
         });
     }
     directives

@@ -87,14 +87,16 @@ pub(super) fn lifetime(
     }
     // A targeted field stands in for Expires too (RFC 9213, 2.2).
     if !targeted && headers.contains_key(header::EXPIRES) {
-        let expires = single(headers, &header::EXPIRES).and_then(|value| date::parse(value, origin.date));
+        let expires =
+            single(headers, &header::EXPIRES).and_then(|value| date::parse(value, origin.date));
         let seconds = expires.map_or(0, |expires| expires.saturating_sub(origin.date));
         let seconds = u32::try_from(seconds).unwrap_or(FOREVER).min(FOREVER);
         return Lifetime { seconds, source: Source::Expires };
     }
     match rules.heuristic {
         Some(heuristic) if is_heuristic(status) || directives.public => {
-            let modified = single(headers, &header::LAST_MODIFIED).and_then(|value| date::parse(value, origin.date));
+            let modified = single(headers, &header::LAST_MODIFIED)
+                .and_then(|value| date::parse(value, origin.date));
             match modified {
                 Some(modified) => {
                     let since = origin.date.saturating_sub(modified);

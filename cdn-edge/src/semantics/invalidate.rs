@@ -17,13 +17,20 @@ pub struct Invalidates {
 /// What an answer invalidates: the target of an unsafe method that did not fail, and what its `Location` and
 /// `Content-Location` name, if they are of the same origin: a response may not empty the cache of others.
 #[must_use]
-pub fn invalidates(verb: Verb, authority: &[u8], status: StatusCode, response: &HeaderMap, target: &str) -> Invalidates {
+pub fn invalidates(
+    verb: Verb,
+    authority: &[u8],
+    status: StatusCode,
+    response: &HeaderMap,
+    target: &str,
+) -> Invalidates {
     if verb != Verb::Unsafe || !(status.is_success() || status.is_redirection()) {
         return Invalidates::default();
     }
     let mut paths = SmallVec::new();
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
-        let value = super::freshness::single(response, &name).and_then(|value| std::str::from_utf8(value).ok());
+        let value = super::freshness::single(response, &name)
+            .and_then(|value| std::str::from_utf8(value).ok());
         if let Some(path) = value.and_then(|value| same_origin(value, authority, target)) {
             paths.push(path);
         }
@@ -47,7 +54,11 @@ fn same_origin(reference: &str, authority: &[u8], target: &str) -> Option<String
     if reference.starts_with('/') && !reference.starts_with("//") {
         return Some(reference.split('#').next().unwrap_or(reference).to_owned());
     }
-    let uri: Uri = reference.strip_prefix("//").map_or(reference.to_owned(), |rest| format!("http://{rest}")).parse().ok()?;
+    let uri: Uri = reference
+        .strip_prefix("//")
+        .map_or(reference.to_owned(), |rest| format!("http://{rest}"))
+        .parse()
+        .ok()?;
     match uri.authority().map(Authority::as_str) {
         Some(other) if other.as_bytes().eq_ignore_ascii_case(authority) => {
             Some(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned())

@@ -46,7 +46,13 @@ pub enum Lookup {
 /// Of several responses that match, the one with the latest `Date` is chosen (4.1), of those the last in the
 /// list; a whole one before a part.
 #[must_use]
-pub fn lookup(candidates: &[Candidate<'_>], facts: &Facts, request: &HeaderMap, now: Now, rules: &Rules) -> Lookup {
+pub fn lookup(
+    candidates: &[Candidate<'_>],
+    facts: &Facts,
+    request: &HeaderMap,
+    now: Now,
+    rules: &Rules,
+) -> Lookup {
     match facts.verb {
         Verb::Get | Verb::Head => {}
         Verb::Safe | Verb::Unsafe => return Lookup::Pass(Reason::Method),
@@ -63,11 +69,15 @@ pub fn lookup(candidates: &[Candidate<'_>], facts: &Facts, request: &HeaderMap, 
         Lookup::Serve { behind: false, .. } => found,
         Lookup::Serve { at, reason, .. } if offline => Lookup::Serve { at, reason, behind: false },
         _ if offline => Lookup::Unavailable,
-        Lookup::Fetch(_) | Lookup::Revalidate { .. } if facts.directives.as_ref().is_some_and(|it| it.no_store) => {
+        Lookup::Fetch(_) | Lookup::Revalidate { .. }
+            if facts.directives.as_ref().is_some_and(|it| it.no_store) =>
+        {
             Lookup::Pass(Reason::RequestNoStore)
         }
         // Only GET fills the cache; the answer to a HEAD may still freshen what is stored.
-        Lookup::Fetch(reason) | Lookup::Revalidate { reason, .. } if facts.verb == Verb::Head => Lookup::Pass(reason),
+        Lookup::Fetch(reason) | Lookup::Revalidate { reason, .. } if facts.verb == Verb::Head => {
+            Lookup::Pass(reason)
+        }
         other => other,
     }
 }
@@ -136,7 +146,8 @@ fn decide(at: usize, candidate: Candidate<'_>, facts: &Facts, now: Now) -> Looku
         let age = stored.age(now);
         let too_old = directives.max_age.is_some_and(|max| {
             // A reload asks for nothing new where the response says that there can be nothing (RFC 8246).
-            age > u64::from(max) && !(stored.immutable && fresh) || max == 0 && !(stored.immutable && fresh)
+            age > u64::from(max) && !(stored.immutable && fresh)
+                || max == 0 && !(stored.immutable && fresh)
         });
         let too_short = directives.min_fresh.is_some_and(|min| stored.ttl(now) < i64::from(min));
         if directives.no_cache || too_old || too_short {

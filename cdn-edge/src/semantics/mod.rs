@@ -31,20 +31,20 @@ mod rules;
 mod selecting;
 mod stored;
 
+pub(crate) use admit::INTERNAL;
 pub use admit::{Admission, Admitted, admit};
 pub use answer::{Answer, answer};
 pub use facts::{Facts, Verb};
 pub use freshen::{Freshened, Head, freshen, head};
 pub use freshness::{Lifetime, Source};
-pub use invalidate::{Invalidates, invalidates};
 pub(crate) use invalidate::names_itself;
+pub use invalidate::{Invalidates, invalidates};
 pub use lookup::{Candidate, Lookup, lookup};
 pub use reason::Reason;
 pub use rescue::{Failure, rescue};
 pub use rules::{Heuristic, Profile, Rules, SetCookie};
 pub use selecting::Selecting;
 pub(crate) use selecting::write as write_selecting;
-pub(crate) use admit::INTERNAL;
 pub use stored::{Span, Stored};
 
 #[cfg(test)]

@@ -24,7 +24,14 @@ impl Failure {
 /// First `stale-if-error` (RFC 5861), of the response or of the rules; then, if there was no answer at all, the
 /// leave that 4.2.4 gives to a cache that is disconnected. What forbids stale use forbids it here too.
 #[must_use]
-pub fn rescue(stored: &Stored, purged: bool, failure: Failure, facts: &Facts, now: Now, rules: &Rules) -> Option<Reason> {
+pub fn rescue(
+    stored: &Stored,
+    purged: bool,
+    failure: Failure,
+    facts: &Facts,
+    now: Now,
+    rules: &Rules,
+) -> Option<Reason> {
     if stored.never_stale || stored.no_cache || facts.authorization && !stored.leave {
         return None;
     }
@@ -38,7 +45,9 @@ pub fn rescue(stored: &Stored, purged: bool, failure: Failure, facts: &Facts, no
         return Some(Reason::StaleIfError);
     }
     match failure {
-        Failure::Unreachable if staleness < u64::from(rules.stale_when_disconnected) => Some(Reason::StaleDisconnected),
+        Failure::Unreachable if staleness < u64::from(rules.stale_when_disconnected) => {
+            Some(Reason::StaleDisconnected)
+        }
         _ => None,
     }
 }

@@ -23,7 +23,12 @@ struct Language {
 impl Selecting {
     /// What a request says in these fields.
     #[must_use]
-    pub fn of(names: &[HeaderName], request: &HeaderMap, response: &HeaderMap, rules: &Rules) -> Self {
+    pub fn of(
+        names: &[HeaderName],
+        request: &HeaderMap,
+        response: &HeaderMap,
+        rules: &Rules,
+    ) -> Self {
         let form = |names: &[HeaderName]| {
             let mut values = Vec::new();
             write(names, request, rules, &mut values);
@@ -63,8 +68,14 @@ impl Selecting {
 
     /// Bytes that it takes.
     pub(crate) fn weight(&self) -> u64 {
-        let language = self.language.as_ref().map_or(0, |it| size_of::<Language>() + it.others.len() + it.content.len());
-        (size_of::<Self>() + self.names.len() * size_of::<HeaderName>() + self.values.len() + language) as u64
+        let language = self
+            .language
+            .as_ref()
+            .map_or(0, |it| size_of::<Language>() + it.others.len() + it.content.len());
+        (size_of::<Self>()
+            + self.names.len() * size_of::<HeaderName>()
+            + self.values.len()
+            + language) as u64
     }
 }
 
