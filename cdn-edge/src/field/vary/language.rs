@@ -92,7 +92,14 @@ mod tests {
         {
             assert_eq!(normal(same), wanted, "{same:?}");
         }
-        for other in [&["en"][..], &["en, de;q=0.9"], &["en, de, fr"], &["en-GB, de"], &[""]] {
+        for other in [
+            &["en"][..],
+            &["en, de;q=0.9"],
+            &["de, en;q=0.9"],
+            &["en, de, fr"],
+            &["en-GB, de"],
+            &[""],
+        ] {
             assert_ne!(normal(other), wanted, "{other:?}");
         }
         assert_eq!(normal(&["fr;q=0.5, de;q=0.50"]), normal(&["DE;q=0.500,fr;q=0.5"]));
@@ -130,6 +137,7 @@ mod tests {
         assert!(will_do("DE", " de "));
         for (accept, content) in [
             ("fr, de", "de"),
+            ("de, fr", "de"),
             ("fr, de;q=0.9", "de"),
             ("de", "de-AT"),
             ("de-AT", "de"),
