@@ -32,6 +32,7 @@ const LARGEST: i64 = 999_999_999_999_999;
 
 /// Why a request went on to the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fwd {
     /// The cache was told not to handle it.
     Bypass,

@@ -252,6 +252,17 @@ mod tests {
         assert!(!matches(&lines(&[]), None));
     }
 
+    #[test]
+    fn comparing_allocates_nothing() {
+        let stored = tag("W/\"x\"");
+        let values = lines(&["\"1234\", odd, W/\"x\""]);
+        let allocated = allocation_counter::measure(|| {
+            assert!(matches_none(&values, Some(&stored)));
+            assert!(!matches(&values, Some(&stored)));
+        });
+        assert_eq!(allocated.count_total, 0);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_panic_and_each_tag_is_weakly_its_own(

@@ -61,7 +61,16 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_strings_has_no_groups() {
-        for text in ["a", "\"a\", b", "\"a\", 1", "\"a\", (\"b\")", "\"a\",", "\"a", "\"\u{e9}\""] {
+        for text in [
+            "a",
+            "\"a\", b",
+            "\"a\", 1",
+            "\"a\", (\"b\")",
+            "\"a\",",
+            "\"a\", \"b\",",
+            "\"a",
+            "\"\u{e9}\"",
+        ] {
             assert_eq!(read(&[text]), [""; 0], "{text:?}");
         }
     }

@@ -1,6 +1,7 @@
 use std::{error::Error, fmt};
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, header::ACCEPT_ENCODING};
 
 use super::quality::weighted;
 use crate::field::list::{elements, is_token_byte};
@@ -16,7 +17,7 @@ const IDENTITY: &str = "identity";
 /// nobody offers make no difference, so that browsers share what is stored.
 ///
 /// This is only right if the origin sends no other coding: the request to the origin has to carry
-/// the normal form, and not what the client sent.
+/// the normal form, and not what the client sent. See [`rewrite`](Self::rewrite).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codings {
     /// In lower case, sorted, each once, without identity.
@@ -94,6 +95,19 @@ impl Codings {
         }
         if accepted & identity == 0 {
             add("identity;q=0");
+        }
+    }
+
+    /// Replaces what the client sent by its normal form, in a request that goes to the origin. A
+    /// field that is absent stays absent.
+    pub fn rewrite(&self, headers: &mut HeaderMap) {
+        if headers.contains_key(ACCEPT_ENCODING) {
+            let mut form = Vec::new();
+            self.write(headers.get_all(ACCEPT_ENCODING), &mut form);
+            // Tokens and commas are always a value.
+            let value = HeaderValue::from_maybe_shared(Bytes::from(form))
+                .unwrap_or(HeaderValue::from_static(""));
+            headers.insert(ACCEPT_ENCODING, value);
         }
     }
 
@@ -190,6 +204,18 @@ mod tests {
         assert_eq!(Codings::new(["*"]), Err(InvalidCodings::Name("*".into())));
         let many = (0..17).map(|n| format!("c{n}"));
         assert_eq!(Codings::new(many), Err(InvalidCodings::TooMany(17)));
+    }
+
+    #[test]
+    fn the_origin_is_asked_for_what_it_offers() {
+        let mut headers = HeaderMap::new();
+        Codings::default().rewrite(&mut headers);
+        assert!(headers.is_empty());
+        for value in lines(&["deflate, gzip", "br;q=0"]) {
+            headers.append(ACCEPT_ENCODING, value);
+        }
+        Codings::default().rewrite(&mut headers);
+        assert_eq!(headers.get_all(ACCEPT_ENCODING).iter().collect::<Vec<_>>(), ["gzip"]);
     }
 
     proptest! {

@@ -43,7 +43,7 @@ pub(super) fn write<'a>(
 ///
 /// Such a response can be reused for a request whose `Accept-Language` is not that of the request
 /// it was made for: whatever else the origin has, it has what this client asks for first.
-pub fn wants_most<'a>(
+pub fn content_language_matches<'a>(
     accept_language: impl IntoIterator<Item = &'a HeaderValue>,
     content_language: impl IntoIterator<Item = &'a HeaderValue>,
 ) -> bool {
@@ -92,7 +92,14 @@ mod tests {
         {
             assert_eq!(normal(same), wanted, "{same:?}");
         }
-        for other in [&["en"][..], &["en, de;q=0.9"], &["en, de, fr"], &["en-GB, de"], &[""]] {
+        for other in [
+            &["en"][..],
+            &["en, de;q=0.9"],
+            &["de, en;q=0.9"],
+            &["en, de, fr"],
+            &["en-GB, de"],
+            &[""],
+        ] {
             assert_ne!(normal(other), wanted, "{other:?}");
         }
         assert_eq!(normal(&["fr;q=0.5, de;q=0.50"]), normal(&["DE;q=0.500,fr;q=0.5"]));
@@ -124,12 +131,14 @@ mod tests {
 
     #[test]
     fn a_response_in_the_language_that_is_wanted_most_will_do() {
-        let will_do =
-            |accept: &str, content: &str| wants_most(&lines(&[accept]), &lines(&[content]));
+        let will_do = |accept: &str, content: &str| {
+            content_language_matches(&lines(&[accept]), &lines(&[content]))
+        };
         assert!(will_do("fr;q=0.5, de;q=1.0", "de"));
         assert!(will_do("DE", " de "));
         for (accept, content) in [
             ("fr, de", "de"),
+            ("de, fr", "de"),
             ("fr, de;q=0.9", "de"),
             ("de", "de-AT"),
             ("de-AT", "de"),

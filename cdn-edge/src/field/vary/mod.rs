@@ -20,7 +20,7 @@ use http::{
 use smallvec::SmallVec;
 
 pub use coding::{Codings, InvalidCodings};
-pub use language::wants_most;
+pub use language::content_language_matches;
 
 use super::list::{element_end, elements, trim};
 
