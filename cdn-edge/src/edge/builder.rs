@@ -218,7 +218,11 @@ impl EdgeBuilder {
         let name: Arc<str> = self.name.into();
         Ok(EdgeLayer {
             shared: Arc::new(Shared {
-                manner: Manner { id, strict: self.profile == Profile::Secure },
+                manner: Manner {
+                    id,
+                    normaliser: self.rules.normaliser.clone(),
+                    strict: self.profile == Profile::Secure,
+                },
                 limits: Limits { object, ..self.limits },
                 seed,
                 clock: self.wall.map_or_else(Clock::system, Clock::with),

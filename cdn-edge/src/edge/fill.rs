@@ -30,7 +30,7 @@ use crate::key::Key;
 use crate::object::{Head, Object};
 use crate::purge::{Sequence, Verdict};
 use crate::semantics::{
-    Admission, Admitted, Facts, Failure, Freshened, Now, Reason, admit, freshen,
+    Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
 };
 
 /// What a fill brings to the one whose request it is.
@@ -95,12 +95,10 @@ impl<S> Fill<S> {
                 Err(failure) => return self.fail(failure, Failure::Unreachable),
             };
             let now = self.shared.clock.look();
-            if response.status() == StatusCode::NOT_MODIFIED {
-                if let Some(object) = stored.take() {
-                    match self.validated(&object, response.headers(), since, asked, now) {
-                        Ok(()) => return,
-                        Err(Mismatch) => continue,
-                    }
+            if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                match self.validated(&object, response.headers(), since, asked, now) {
+                    Ok(()) => return,
+                    Err(Mismatch) => continue,
                 }
             }
             return self.received::<B, RB>(response, since, asked, now).await;
@@ -142,17 +140,8 @@ impl<S> Fill<S> {
     ) -> Result<(), Mismatch> {
         let shared = Arc::clone(&self.shared);
         let header = object.head.headers(0);
-        let request = &self.parts.headers;
-        match freshen(
-            &object.stored,
-            &header,
-            &self.facts,
-            request,
-            asked,
-            update,
-            now,
-            &shared.rules,
-        ) {
+        let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
+        match freshen(&object.stored, &header, &exchange, update, &shared.rules) {
             Freshened::Updated(admitted) => {
                 let Admitted { stored, headers, .. } = *admitted;
                 let Ok(head) = Head::encode(object.head.status(), &headers, &shared.shapes) else {
@@ -218,9 +207,8 @@ impl<S> Fill<S> {
                 return self.fail(failure, trouble);
             }
         }
-        let request = &self.parts.headers;
-        let admission =
-            admit(&self.facts, request, asked, status, response.headers(), now, &shared.rules);
+        let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
+        let admission = admit(&exchange, status, response.headers(), &shared.rules);
         let opened = match admission {
             Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
             Admission::Refuse(reason) => Err(reason),
@@ -273,7 +261,7 @@ impl<S> Fill<S> {
             self.shared.mark_unshared(&self.key, now);
         }
         if let Some(lead) = self.lead.take() {
-            lead.land(Landing::Unshared(reason));
+            lead.land(Landing::Unshared);
         }
     }
 
@@ -317,16 +305,15 @@ impl Shared {
             return Err(Reason::TooLarge);
         }
         // A part that is not as long as it says is no part (RFC 9110, 14.4).
-        if let (Some(span), Some(length)) = (admitted.stored.span(), length) {
-            if span.end - span.start != length {
-                return Err(Reason::BadPart);
-            }
+        let promised = admitted.stored.span().map(|span| span.end - span.start);
+        if promised.is_some_and(|promised| length.is_some_and(|length| length != promised)) {
+            return Err(Reason::BadPart);
         }
         let head = Head::encode(response.status(), &admitted.headers, &self.shapes)
             .map_err(|_| Reason::BadHeader)?;
         let marks = self.marks(key, since, response.headers());
         let (filler, content) = Content::filling(Expect {
-            length: length.or(admitted.stored.span().map(|span| span.end - span.start)),
+            length: length.or(promised),
             keep: self.limits.object,
             window: self.limits.window,
             budget: Some(Arc::clone(&self.budget)),
@@ -401,11 +388,12 @@ where
 {
     loop {
         match body.frame().await? {
-            Ok(frame) => match frame.into_data() {
-                Ok(data) => return Some(Ok(data)),
+            Ok(frame) => {
                 // Trailers are not kept (RFC 9110, 6.5.1 allows to drop them).
-                Err(_) => {}
-            },
+                if let Ok(data) = frame.into_data() {
+                    return Some(Ok(data));
+                }
+            }
             Err(error) => return Some(Err(Arc::from(error.into()))),
         }
     }

@@ -12,7 +12,6 @@ use crate::content::Resume;
 use crate::key::Same;
 use crate::object::Object;
 use crate::purge::Sequence;
-use crate::semantics::Reason;
 
 /// What a flight brought, for those who wait.
 #[derive(Clone)]
@@ -20,7 +19,7 @@ pub(super) enum Landing {
     /// A response that may be shared; its body may still be on its way.
     Shared(Arc<Object>, Option<Arc<dyn Resume>>),
     /// One that may not: everybody fetches for themselves.
-    Unshared(Reason),
+    Unshared,
     /// None.
     Failed(EdgeFailure, Trouble),
 }
@@ -58,7 +57,7 @@ impl Flight {
 }
 
 fn lost() -> Landing {
-    Landing::Unshared(Reason::OriginFailed)
+    Landing::Unshared
 }
 
 const SHARDS: usize = 16;
@@ -88,10 +87,8 @@ impl Flights {
         is_of_use: impl FnOnce(&Flight) -> bool,
     ) -> Role {
         let mut shard = lock(self.shard(key));
-        if let Some(flight) = shard.get(&key) {
-            if is_of_use(flight) {
-                return Role::Wait(Arc::clone(flight));
-            }
+        if let Some(flight) = shard.get(&key).filter(|flight| is_of_use(flight)) {
+            return Role::Wait(Arc::clone(flight));
         }
         let flight = Arc::new(Flight { landing: watch::Sender::new(None), began });
         shard.insert(key, Arc::clone(&flight));

@@ -7,6 +7,7 @@ use http::{Method, Request};
 use super::body::OriginBody;
 use crate::field::cdn_loop::{self, Id};
 use crate::field::connection;
+use crate::field::vary::Normaliser;
 use crate::object::Object;
 
 /// Fields by which a stranger could change the answer that everybody gets, without a trace in the key: they
@@ -39,6 +40,8 @@ const CONDITIONS: [HeaderName; 5] = [
 pub(super) struct Manner {
     /// This edge's name in CDN-Loop.
     pub(super) id: Id,
+    /// How fields are compared, and so asked for.
+    pub(super) normaliser: Normaliser,
     /// Unkeyed fields stay behind.
     pub(super) strict: bool,
 }
@@ -79,6 +82,9 @@ pub(super) fn fill<B>(
         headers.remove(header::CACHE_CONTROL);
         headers.remove(header::PRAGMA);
     }
+    // What is compared is what the origin sees: else two requests that count as equal might get, and share, an
+    // answer that only one of them can read.
+    manner.normaliser.rewrite(headers);
     if let Some(object) = with {
         conditions(headers, object);
     }

@@ -69,8 +69,7 @@ impl<S> Miss<S> {
             };
             let waited = tokio::time::timeout(self.shared.limits.collapse, flight.wait()).await;
             match waited {
-                Err(_) => alone = true,
-                Ok(Landing::Unshared(_)) => alone = true,
+                Err(_) | Ok(Landing::Unshared) => alone = true,
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),
                 Ok(Landing::Shared(object, resume)) => {
                     if self.fits(&object) {
@@ -99,7 +98,7 @@ impl<S> Miss<S> {
                 self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
                     && object.content.state() != State::Failed
             }
-            Some(Landing::Unshared(_) | Landing::Failed(..)) => false,
+            Some(Landing::Unshared | Landing::Failed(..)) => false,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
 use crate::purge::{Mode, Sequence, Target, Verdict};
 use crate::semantics::{
-    self, Admission, Admitted, Facts, Head, Now, Reason, Verb, admit, invalidates,
+    self, Admission, Admitted, Exchange, Facts, Head, Now, Reason, Verb, admit, invalidates,
 };
 use crate::store::Change;
 
@@ -48,15 +48,7 @@ where
     let response = inner.oneshot(request).await?;
     match facts.verb {
         Verb::Unsafe => shared.written(&key, response.status(), response.headers()),
-        Verb::Head => shared.headed(
-            &key,
-            &facts,
-            &headers,
-            asked,
-            began,
-            response.status(),
-            response.headers(),
-        ),
+        Verb::Head => shared.headed(&key, &facts, &headers, asked, began, &response),
         Verb::Get | Verb::Safe => {}
     }
     shared.telemetry.missed(reason, None);
@@ -117,15 +109,8 @@ impl Shared {
         }
         let now = self.clock.now();
         let facts = Facts { verb: Verb::Get, range: false, ..facts.clone() };
-        let admitted = match admit(
-            &facts,
-            request,
-            asked,
-            response.status(),
-            response.headers(),
-            now,
-            &self.rules,
-        ) {
+        let exchange = Exchange { facts: &facts, request, asked, now };
+        let admitted = match admit(&exchange, response.status(), response.headers(), &self.rules) {
             Admission::Store(admitted) if admitted.lifetime.source.is_explicit() => *admitted,
             _ => return Err(response),
         };
@@ -177,21 +162,20 @@ impl Shared {
     }
 
     /// A HEAD was answered: what is stored for GET is newer, or of the past (RFC 9111, 4.3.5).
-    fn headed(
+    fn headed<RB>(
         &self,
         key: &Key,
         facts: &Facts,
         request: &HeaderMap,
         asked: Now,
         began: Sequence,
-        status: StatusCode,
-        answer: &HeaderMap,
+        answer: &Response<RB>,
     ) {
         let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
         else {
             return;
         };
-        let now = self.clock.now();
+        let exchange = Exchange { facts, request, asked, now: self.clock.now() };
         for object in entry.variants() {
             let selected =
                 object.stored.selecting().is_none_or(|it| it.matches(request, &self.rules));
@@ -202,12 +186,9 @@ impl Shared {
             match semantics::head(
                 &object.stored,
                 &header,
-                facts,
-                request,
-                asked,
-                status,
-                answer,
-                now,
+                &exchange,
+                answer.status(),
+                answer.headers(),
                 &self.rules,
             ) {
                 Head::Updated(admitted) => {

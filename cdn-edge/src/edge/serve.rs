@@ -129,7 +129,7 @@ impl Shared {
         if !is_own {
             let age = i64::try_from(object.stored.age(now)).unwrap_or(i64::MAX);
             let age = self.ages.value(age, |text| {
-                text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes())
+                text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
             });
             response.headers_mut().insert(header::AGE, age);
         }

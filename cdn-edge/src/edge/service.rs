@@ -31,7 +31,6 @@ pub struct EdgeLayer {
 
 impl EdgeLayer {
     /// A layer with other settings than the default ones.
-    #[must_use]
     pub fn builder() -> EdgeBuilder {
         EdgeBuilder::new()
     }

@@ -2,7 +2,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::freshness::{self, Lifetime};
-use super::{Facts, Now, Reason, Rules, Selecting, SetCookie, Span, Stored, Verb};
+use super::{Exchange, Facts, Reason, Rules, Selecting, SetCookie, Span, Stored, Verb};
 use crate::field::directives::{Qualified, ResponseDirectives, Seconds};
 use crate::field::etag::EntityTag;
 use crate::field::range::ContentRange;
@@ -30,35 +30,30 @@ pub struct Admitted {
     pub lifetime: Lifetime,
 }
 
-/// Judges the answer to a GET (3): `asked` is when the request left, `now` when the header was here.
+/// Judges the answer to a GET (3).
 ///
 /// The answer may be a whole response or a part of one (3.3). A 304 is judged by
 /// [`freshen`](super::freshen()), the answer to a HEAD by [`head`](super::head()).
 #[must_use]
 pub fn admit(
-    facts: &Facts,
-    request: &HeaderMap,
-    asked: Now,
+    exchange: &Exchange<'_>,
     status: StatusCode,
     response: &HeaderMap,
-    now: Now,
     rules: &Rules,
 ) -> Admission {
-    match judge(facts, request, asked, status, response, now, rules) {
+    match judge(exchange, status, response, rules) {
         Ok(admitted) => Admission::Store(Box::new(admitted)),
         Err(reason) => Admission::Refuse(reason),
     }
 }
 
 fn judge(
-    facts: &Facts,
-    request: &HeaderMap,
-    asked: Now,
+    exchange: &Exchange<'_>,
     status: StatusCode,
     response: &HeaderMap,
-    now: Now,
     rules: &Rules,
 ) -> Result<Admitted, Reason> {
+    let Exchange { facts, request, asked, now } = *exchange;
     let (directives, is_targeted) = directives(response, rules);
     let span = permitted(facts, status, response, &directives)?;
     shareable(facts, response, &directives, is_targeted, rules)?;
@@ -91,9 +86,11 @@ fn judge(
     let no_cache = matches!(directives.no_cache, Qualified::All);
     let has_validator = etag.is_some() || last_modified.is_some();
     // Fresh for a while, or stale for a while, or able to become fresh again: else it is of no use.
-    let of_use = !no_cache && u64::from(lifetime.seconds) * 1000 > origin.age
-        || !no_cache && (stale_while_revalidate > 0 || stale_if_error > 0)
-        || has_validator;
+    let of_use = has_validator
+        || !no_cache
+            && (u64::from(lifetime.seconds) * 1000 > origin.age
+                || stale_while_revalidate > 0
+                || stale_if_error > 0);
     if !of_use {
         return Err(if no_cache { Reason::NoCache } else { Reason::NoLifetime });
     }

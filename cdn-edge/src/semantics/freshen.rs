@@ -1,7 +1,7 @@
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::{Admission, Admitted, Facts, Now, Reason, Rules, Selecting, Stored, admit};
+use super::{Admission, Admitted, Exchange, Facts, Reason, Rules, Selecting, Stored, admit};
 use crate::field::date;
 use crate::field::etag::EntityTag;
 
@@ -24,11 +24,8 @@ pub enum Freshened {
 pub fn freshen(
     stored: &Stored,
     header: &HeaderMap,
-    facts: &Facts,
-    request: &HeaderMap,
-    asked: Now,
+    exchange: &Exchange<'_>,
     update: &HeaderMap,
-    now: Now,
     rules: &Rules,
 ) -> Freshened {
     if !speaks_of(stored, update) {
@@ -37,7 +34,7 @@ pub fn freshen(
     let merged = merge(header, update);
     // Of a part it is known where it lies; its header no longer says so.
     let status = if stored.span.is_some() { StatusCode::OK } else { stored.status };
-    match admit(facts, request, asked, status, &merged, now, rules) {
+    match admit(exchange, status, &merged, rules) {
         Admission::Store(mut admitted) => {
             keep_identity(&mut admitted.stored, stored);
             Freshened::Updated(admitted)
@@ -62,12 +59,9 @@ pub enum Head {
 pub fn head(
     stored: &Stored,
     header: &HeaderMap,
-    facts: &Facts,
-    request: &HeaderMap,
-    asked: Now,
+    exchange: &Exchange<'_>,
     status: StatusCode,
     answer: &HeaderMap,
-    now: Now,
     rules: &Rules,
 ) -> Head {
     if status != StatusCode::OK || stored.status != StatusCode::OK || stored.span.is_some() {
@@ -81,8 +75,8 @@ pub fn head(
     }
     let merged = merge(header, answer);
     // As if a GET had been answered: the answer to a HEAD is never stored by itself.
-    let facts = Facts { verb: super::Verb::Get, ..facts.clone() };
-    match admit(&facts, request, asked, StatusCode::OK, &merged, now, rules) {
+    let facts = Facts { verb: super::Verb::Get, ..exchange.facts.clone() };
+    match admit(&Exchange { facts: &facts, ..*exchange }, StatusCode::OK, &merged, rules) {
         Admission::Store(mut admitted) => {
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)

@@ -144,11 +144,10 @@ fn decide(at: usize, candidate: Candidate<'_>, facts: &Facts, now: Now) -> Looku
     let mut takes_stale = false;
     if let Some(directives) = &facts.directives {
         let age = stored.age(now);
-        let too_old = directives.max_age.is_some_and(|max| {
-            // A reload asks for nothing new where the response says that there can be nothing (RFC 8246).
-            age > u64::from(max) && !(stored.immutable && fresh)
-                || max == 0 && !(stored.immutable && fresh)
-        });
+        // A reload asks for nothing new where the response says that there can be nothing (RFC 8246).
+        let settled = stored.immutable && fresh;
+        let too_old =
+            directives.max_age.is_some_and(|max| !settled && (max == 0 || age > u64::from(max)));
         let too_short = directives.min_fresh.is_some_and(|min| stored.ttl(now) < i64::from(min));
         if directives.no_cache || too_old || too_short {
             return Lookup::Revalidate { at, reason: Reason::RequestDirective };

@@ -50,6 +50,8 @@ pub use stored::{Span, Stored};
 #[cfg(test)]
 mod tests;
 
+use http::HeaderMap;
+
 /// The time of a decision, from two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -57,4 +59,17 @@ pub struct Now {
     pub unix: u64,
     /// Milliseconds on a clock that only goes forward, for how long something has been here.
     pub tick: u64,
+}
+
+/// A request that was answered by the origin: what the decisions about the answer need of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    /// What of the request matters.
+    pub facts: &'a Facts,
+    /// Its header.
+    pub request: &'a HeaderMap,
+    /// When it left for the origin.
+    pub asked: Now,
+    /// When the header of the answer was here.
+    pub now: Now,
 }

@@ -2,7 +2,7 @@ use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::Rules;
-use crate::field::vary::wants_most;
+use crate::field::vary::content_language_matches;
 
 /// The request fields that a response was selected by, and their normal form (4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +62,10 @@ impl Selecting {
             values.clear();
             write(&others(&self.names), request, rules, &mut values);
             *values == *language.others
-                && wants_most(request.get_all(header::ACCEPT_LANGUAGE), Some(&language.content))
+                && content_language_matches(
+                    request.get_all(header::ACCEPT_LANGUAGE),
+                    Some(&language.content),
+                )
         })
     }
 

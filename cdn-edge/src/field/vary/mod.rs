@@ -88,6 +88,12 @@ impl Normaliser {
         self
     }
 
+    /// Replaces fields of a request that goes to the origin by their normal form, where what is compared
+    /// is less than what the client sent: so far `Accept-Encoding`, by [`Codings::rewrite`].
+    pub fn rewrite(&self, headers: &mut HeaderMap) {
+        self.codings.rewrite(headers);
+    }
+
     /// Appends the normal form of one field of a request.
     ///
     /// It begins with a byte that says whether the field is there, and that is in no value. So the
