@@ -36,8 +36,9 @@ impl Filler {
 
     /// Adds bytes, and copies them: what is passed in is not kept.
     ///
-    /// While the body is kept it waits for nobody, and lets other tasks run now and then. When the body is a window it waits for the fastest
-    /// reader, for as long as that takes: whoever calls it has the deadline.
+    /// While the body is kept it waits for nobody, and lets other tasks run now and then. When the
+    /// body is a window it waits for the fastest reader, for as long as that takes: whoever calls it
+    /// has the deadline.
     ///
     /// # Errors
     ///
@@ -77,6 +78,8 @@ impl Filler {
             let gone = ready!(self.pace(cx, piece as u64));
             progress.made_progress();
             if gone.is_err() {
+                // What is known to be missing, should anybody call `finish` all the same.
+                self.length.get_or_insert(self.received + bytes.len() as u64);
                 self.end(Err(BodyError::Aborted));
                 return Poll::Ready(gone);
             }
