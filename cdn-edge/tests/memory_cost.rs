@@ -6,6 +6,34 @@ use std::sync::Arc;
 
 use terrace_cdn_edge::store::{Change, Engine, Memory, Weigh};
 
+/// As large as its bytes.
+struct Body(Box<[u8]>);
+
+impl Weigh for Body {
+    fn weight(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
+#[test]
+fn large_objects_in_a_row_do_not_take_more_memory_than_there_is() {
+    let capacity: u64 = 16 << 20;
+    // The library of moka frees a little later than it forgets.
+    for (engine, bound) in [(Engine::Quick, 17), (Engine::Moka, 24)] {
+        let taken = allocation_counter::measure(|| {
+            let memory = Memory::builder().engine(engine).capacity_bytes(capacity).build().unwrap();
+            for number in 0..500_u64 {
+                let key = xxhash_rust::xxh3::xxh3_128(&number.to_be_bytes());
+                let body = Arc::new(Body(vec![0; 1 << 20].into()));
+                memory.update(key, |_| Change::Put(body)).unwrap();
+            }
+        });
+        let most = taken.bytes_max / (1 << 20);
+        println!("{engine:?}: at most {most} MiB for objects of 1 MiB in a memory of 16 MiB");
+        assert!(most <= bound, "{engine:?}");
+    }
+}
+
 /// As large as what an object keeps inline.
 struct Value {
     _inline: [u8; 104],

@@ -1,9 +1,10 @@
 use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
+use tokio::task::coop::poll_proceed;
 
 use super::Content;
 use super::chunks::Tail;
@@ -35,8 +36,9 @@ impl Filler {
 
     /// Adds bytes, and copies them: what is passed in is not kept.
     ///
-    /// While the body is kept it never waits. When the body is a window it waits for the fastest
-    /// reader, for as long as that takes: whoever calls it has the deadline.
+    /// While the body is kept it waits for nobody, and lets other tasks run now and then. When the
+    /// body is a window it waits for the fastest reader, for as long as that takes: whoever calls it
+    /// has the deadline.
     ///
     /// # Errors
     ///
@@ -71,11 +73,13 @@ impl Filler {
         }
         while !bytes.is_empty() {
             let piece = bytes.len().min(self.tail.room());
-            let gone = match self.pace(cx, piece as u64) {
-                Poll::Ready(gone) => gone,
-                Poll::Pending => return Poll::Pending,
-            };
+            // A body that is in memory already would be copied without a break.
+            let progress = ready!(poll_proceed(cx));
+            let gone = ready!(self.pace(cx, piece as u64));
+            progress.made_progress();
             if gone.is_err() {
+                // What is known to be missing, should anybody call `finish` all the same.
+                self.length.get_or_insert(self.received + bytes.len() as u64);
                 self.end(Err(BodyError::Aborted));
                 return Poll::Ready(gone);
             }

@@ -19,8 +19,8 @@
 //! filler goes no more than half a window ahead of the *fastest* reader, and what that one has read
 //! stays for half a window more. A reader behind that has lost its place, and goes on by a request of
 //! its own ([`Cursor::resume_with`]) or with an error. Whatever it does, the others do not wait.
-//! Half a window each way, because a filler that was a whole window ahead would leave nothing to those
-//! who are a little slower than the fastest.
+//! Half a window each way, because a filler that was a whole window ahead would leave nothing to
+//! those who are a little slower than the fastest.
 //!
 //! Trailers are not kept: a cache may drop them.
 //!
@@ -101,7 +101,8 @@ pub struct Expect {
     pub keep: u64,
     /// How many bytes a window has. At least two chunks of 64 KiB.
     pub window: u64,
-    /// What all fills together may hold. A fill that gets no more becomes a window.
+    /// What all fills together may hold. A fill that gets no more becomes a window; one that nobody
+    /// reads is over then.
     pub budget: Option<Arc<Budget>>,
 }
 
@@ -196,13 +197,16 @@ impl Content {
         Cursor::new(Arc::clone(self), from, until)
     }
 
-    /// How many read it while it is filled. Readers of a whole body are not counted.
+    /// How many read it while it is filled. Who has all that it wants is not counted, nor are the
+    /// readers of a whole body; who has lost its place is until it notices.
     #[must_use]
     pub fn readers(&self) -> usize {
         self.ask(|_| 0, |live| live.readers.count())
     }
 
-    /// Waits until nobody reads it while it is filled, or it is not filled any more. Cancel safe.
+    /// Waits until nobody [reads](Self::readers) it while it is filled, or it is not filled any more.
+    /// So it is over when all have read an announced length, a moment before the filler finishes.
+    /// Cancel safe.
     pub async fn abandoned(&self) {
         loop {
             let left = match &*self.live() {

@@ -1,5 +1,7 @@
+mod budget;
 mod cost;
 mod filling;
+mod leaving;
 mod model;
 mod resume;
 mod threads;

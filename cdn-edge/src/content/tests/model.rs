@@ -355,7 +355,7 @@ fn settings() -> impl Strategy<Value = Setting> {
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(2000))]
+    #![proptest_config(Config::with_cases(500))]
 
     #[test]
     fn whatever_happens_readers_get_the_body_or_an_error(

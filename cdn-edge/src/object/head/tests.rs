@@ -172,6 +172,20 @@ fn objects_with_the_same_names_share_them() {
     assert_eq!(one.weight(), BLOCK + values as u64 + 2 * 10);
 }
 
+#[test]
+fn a_head_weighs_what_it_takes() {
+    let shapes = Shapes::default();
+    let map = typical();
+    let _first = Head::encode(StatusCode::OK, &map, &shapes);
+    let mut head = None;
+    let taken = allocation_counter::measure(|| {
+        head = Some(Head::encode(StatusCode::OK, &map, &shapes).unwrap());
+    });
+    let (weight, taken) = (head.unwrap().weight(), u64::try_from(taken.bytes_current).unwrap());
+    // The rest is what an allocator takes for two pieces.
+    assert!(taken <= weight && weight <= taken + 32, "{taken} bytes, counted as {weight}");
+}
+
 /// As many heads as asked for, each with a name of its own.
 fn made_up(shapes: &Shapes, count: usize, prefix: &str) -> Vec<Head> {
     let one = |index: usize| {

@@ -8,14 +8,14 @@ const LEAST: u64 = 1024;
 
 /// Which library keeps the index and decides what to forget.
 ///
-/// | | takes it when |
+/// | | take it when |
 /// |---|---|
 /// | `Quick` | almost always: a hit costs a read lock of one shard and a copied pointer |
 /// | `Moka` | one-time requests must not push out what is asked for often: it compares frequencies before it takes something new |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Engine {
-    /// quick_cache: S3-FIFO.
+    /// quick_cache, in the manner of S3-FIFO.
     #[default]
     Quick,
     /// moka: TinyLFU.

@@ -11,8 +11,9 @@ use super::hasher::Fold;
 /// Parts with a lock each. Few, because an object must fit into one: with four, what is heavier than a
 /// fifth of the capacity is not taken. Readers share a part's lock, so that few are enough.
 const SHARDS: u64 = 4;
-/// With less for each part there are fewer of them, down to one.
-const SHARD_BYTES: u64 = 1 << 20;
+/// With less for each part there are fewer of them, down to one: large objects leave room in each that
+/// none of them fits into.
+const SHARD_BYTES: u64 = 32 << 20;
 /// The library's share of a part for what was asked for again: nothing heavier ever enters. Set here,
 /// although it is the default, because the limit is computed from it.
 const HOT: f64 = 0.97;

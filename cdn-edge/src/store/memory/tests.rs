@@ -106,7 +106,7 @@ proptest! {
     #[test]
     fn with_room_for_all_a_memory_is_a_map(steps in steps(0..1000)) {
         for engine in ENGINES {
-            compare(*engine, 1 << 20, &steps, true);
+            compare(*engine, 256 << 20, &steps, true);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Several threads at one key.
 
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::*;
@@ -45,18 +46,22 @@ fn without_one_step_updates_are_lost() {
     }
 }
 
-/// In how many rounds an update that had begun before a clear brings back what was cleared.
-fn brought_back(engine: Engine, off: Option<Rule>) -> u64 {
+/// In how many rounds an update that had begun before this brings back what it took away.
+fn brought_back(engine: Engine, off: Option<Rule>, take_away: fn(&Memory<Weighed>)) -> u64 {
     let memory = memory(engine, 1 << 20);
-    let start = Barrier::new(2);
-    let end = Barrier::new(2);
-    let renew = |old: Option<&Arc<Weighed>>| match old {
-        Some(old) => {
-            let number = old.number;
+    let (start, end) = (Barrier::new(2), Barrier::new(2));
+    let (looked, taken) = (AtomicBool::new(false), AtomicBool::new(false));
+    let renew = |old: Option<&Arc<Weighed>>| {
+        let number = old.unwrap().number;
+        looked.store(true, Ordering::SeqCst);
+        // Long enough for whoever does not wait. Who does would never come.
+        for _ in 0..100 {
+            if taken.load(Ordering::SeqCst) {
+                break;
+            }
             thread::yield_now();
-            put(number, 20)
         }
-        None => Change::Keep,
+        put(number, 20)
     };
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -69,8 +74,14 @@ fn brought_back(engine: Engine, off: Option<Rule>) -> u64 {
         let mut back = 0;
         for round in 0..ROUNDS {
             memory.update(1, |_| put(round, 10)).unwrap();
+            looked.store(false, Ordering::SeqCst);
+            taken.store(false, Ordering::SeqCst);
             start.wait();
-            rule::without(off, || memory.clear());
+            while !looked.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            rule::without(off, || take_away(&memory));
+            taken.store(true, Ordering::SeqCst);
             end.wait();
             back += u64::from(memory.get(1).is_some());
         }
@@ -78,17 +89,23 @@ fn brought_back(engine: Engine, off: Option<Rule>) -> u64 {
     })
 }
 
+fn remove(memory: &Memory<Weighed>) {
+    memory.update(1, |_| Change::Remove).unwrap();
+}
+
 #[test]
-fn an_update_under_way_does_not_bring_back_what_was_cleared() {
+fn an_update_under_way_does_not_bring_back_what_was_removed_or_cleared() {
     for engine in ENGINES {
-        assert_eq!(brought_back(*engine, None), 0, "{engine:?}");
+        assert_eq!(brought_back(*engine, None, remove), 0, "{engine:?}");
+        assert_eq!(brought_back(*engine, None, Memory::clear), 0, "{engine:?}");
     }
 }
 
 #[test]
-fn if_clearing_did_not_wait_updates_would_bring_back() {
+fn if_removing_and_clearing_did_not_wait_updates_would_bring_back() {
     for engine in ENGINES {
-        assert_ne!(brought_back(*engine, Some(Rule::ClearWaits)), 0, "{engine:?}");
+        assert_ne!(brought_back(*engine, Some(Rule::OneAtATime), remove), 0, "{engine:?}");
+        assert_ne!(brought_back(*engine, Some(Rule::ClearWaits), Memory::clear), 0, "{engine:?}");
     }
 }
 
