@@ -23,4 +23,4 @@ pub use edge::{
     EdgeLayer, OriginBody,
 };
 pub use semantics::{Profile, Reason, Rules};
-pub use telemetry::Stats;
+pub use telemetry::{Decision, Outcome, Stats, TopMiss};

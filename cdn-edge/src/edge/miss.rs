@@ -158,7 +158,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: None,
         };
-        self.shared.telemetry.missed(reason, None);
+        self.shared.telemetry.missed(self.found_at(), reason, None);
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
@@ -186,7 +186,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: Some(reason),
         };
-        self.shared.telemetry.missed(self.want.reason, Some(reason));
+        self.shared.telemetry.missed(self.found_at(), self.want.reason, Some(reason));
         let source = Source { object, original: Some(header), resume: None };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
@@ -196,8 +196,16 @@ impl<S> Miss<S> {
         response: Response<http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>>,
         reason: Reason,
     ) -> Response<EdgeBody> {
-        self.shared.telemetry.missed(self.want.reason, Some(reason));
-        self.shared.pass_back(response.map(EdgeBody::passed), self.want.reason, Some(reason))
+        let telemetry = &self.shared.telemetry;
+        telemetry.missed(self.found_at(), self.want.reason, Some(reason));
+        let meter = telemetry.meter(Some(self.key.hash()));
+        let response = response.map(|body| EdgeBody::passed(body, meter));
+        self.shared.pass_back(response, self.want.reason, Some(reason))
+    }
+
+    /// Where it would have been found.
+    fn found_at(&self) -> Option<(u128, &[u8])> {
+        Some((self.key.hash(), self.key.bytes()))
     }
 
     /// The origin failed: something stale, the fallback, or the truth.
@@ -210,7 +218,6 @@ impl<S> Miss<S> {
             let purged = verdict == Verdict::Soft;
             let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules);
             if let (Some(right), true) = (right, verdict != Verdict::Hard) {
-                shared.telemetry.hit(right, object.length().unwrap_or(0));
                 let source = Source::stored(object);
                 return shared.respond(
                     source,
@@ -230,6 +237,7 @@ impl<S> Miss<S> {
                 .headers_mut()
                 .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             response.extensions_mut().insert(failure);
+            shared.telemetry.failed(Reason::OriginFailed);
             return shared.pass_back(response, self.want.reason, Some(Reason::OriginFailed));
         }
         shared.refusal(failure, Reason::OriginFailed)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body;
 
 use super::body::EdgeBody;
 use super::error::EdgeFailure;
@@ -135,7 +136,21 @@ impl Shared {
         }
         let status = self.cache_status(via, object.stored.ttl(now));
         response.headers_mut().append(&self.cache_status_name, status);
+        self.sent(&mut response, via);
+        self.hand_over(now);
         response
+    }
+
+    /// Counts what goes to the client: at once where its length is known, or as it goes.
+    fn sent(&self, response: &mut Response<EdgeBody>, via: Via) {
+        let length = response.body().size_hint().exact();
+        match via {
+            Via::Hit(reason) => self.telemetry.hit(reason, length.unwrap_or(0)),
+            Via::Forwarded { .. } => self.telemetry.served(length.unwrap_or(0)),
+        }
+        if length.is_none() {
+            response.body_mut().count(&self.telemetry);
+        }
     }
 
     /// What Cache-Status says.
@@ -177,6 +192,7 @@ impl Shared {
     /// The answer of the edge itself.
     pub(super) fn refusal(&self, failure: EdgeFailure, reason: Reason) -> Response<EdgeBody> {
         self.telemetry.failed(reason);
+        self.hand_over(self.clock.now());
         let status = failure.status();
         // A fixed text: what went wrong behind is nobody's business out here.
         let text = status.canonical_reason().unwrap_or("error");
