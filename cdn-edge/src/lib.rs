@@ -18,6 +18,9 @@ pub mod purge;
 pub mod semantics;
 pub mod store;
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub use edge::EdgeControl;
 pub use edge::{
     BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle,
     EdgeLayer, OriginBody,

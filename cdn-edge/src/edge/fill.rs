@@ -341,7 +341,6 @@ impl Shared {
         let meter = self.telemetry.meter(Some(key.hash()));
         if drive(filler, body, object, may_stop, self, meter).await {
             self.store(key, object, began);
-            self.telemetry.stored();
         }
     }
 }

@@ -69,8 +69,8 @@ impl fmt::Debug for EdgeLayer {
 /// of their own.
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: S,
-    shared: Arc<Shared>,
+    pub(super) inner: S,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<S> Edge<S> {

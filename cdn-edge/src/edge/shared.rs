@@ -200,15 +200,25 @@ impl Shared {
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
+        let mut is_put = false;
         let stored = self.memory.update(key.hash(), |old| {
             if self.changes.since(key.hash(), began) {
                 return Change::Keep;
             }
-            Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
-                .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+            let entry = Entry::with(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                Arc::clone(object),
+                self.limits.caps,
+            );
+            is_put = entry.is_some();
+            entry.map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
         });
         if stored.is_err() {
             return;
+        }
+        if is_put {
+            self.telemetry.stored();
         }
         if let Some(versions) = &self.versions {
             for old in versions.stored(key, self.seed) {
@@ -347,7 +357,7 @@ impl Shared {
 }
 
 /// The fields that the newest of the variants was chosen by.
-fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
+pub(super) fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
     variants
         .iter()
         .rev()
