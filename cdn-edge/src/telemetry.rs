@@ -22,6 +22,7 @@ pub use top::TopMiss;
 use self::counts::Counts;
 use self::health::Health;
 use self::top::Top;
+use crate::key::Key;
 use crate::purge::{Mode, Sequence};
 use crate::semantics::Reason;
 
@@ -130,21 +131,21 @@ impl Telemetry {
         self.counts.hit(reason, bytes);
     }
 
+    /// The origin is asked for what a client wants and was not found under this key.
+    pub(crate) fn wanted(&self, key: &Key, reason: Reason) {
+        self.top().missed(key.hash(), key.bytes(), reason);
+    }
+
+    /// What the origin was asked for will not be found the next time either.
+    pub(crate) fn not_found_again(&self, key: &Key, reason: Reason) {
+        self.top().explained(key.hash(), reason);
+    }
+
     /// A request was answered by the origin.
-    ///
-    /// `key` is its hash and its bytes, if something could have been found under it.
-    pub(crate) fn missed(
-        &self,
-        key: Option<(u128, &[u8])>,
-        reason: Reason,
-        unstored: Option<Reason>,
-    ) {
+    pub(crate) fn missed(&self, reason: Reason, unstored: Option<Reason>) {
         self.counts.count(Outcome::Miss, reason);
         if let Some(unstored) = unstored {
             self.counts.count(Outcome::Unstored, unstored);
-        }
-        if let Some((hash, key)) = key {
-            self.top().missed(hash, key, unstored.unwrap_or(reason));
         }
     }
 

@@ -142,6 +142,7 @@ impl<S> Miss<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
+        self.shared.telemetry.wanted(&self.key, self.want.reason);
         let (_task, told) = self.begin::<B, RB>(lead);
         match told.await {
             Ok(First::Stored { object, original, status, hold, resume }) => {
@@ -196,7 +197,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: None,
         };
-        self.shared.telemetry.missed(self.found_at(), reason, None);
+        self.shared.telemetry.missed(reason, None);
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
 
@@ -224,7 +225,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: Some(reason),
         };
-        self.shared.telemetry.missed(self.found_at(), self.want.reason, Some(reason));
+        self.not_stored(reason);
         let source = Source { object, original: Some(header), resume: None };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
@@ -235,15 +236,15 @@ impl<S> Miss<S> {
         reason: Reason,
     ) -> Response<EdgeBody> {
         let telemetry = &self.shared.telemetry;
-        telemetry.missed(self.found_at(), self.want.reason, Some(reason));
+        self.not_stored(reason);
         let meter = telemetry.meter(Some(self.key.hash()));
         let response = response.map(|body| EdgeBody::passed(body, meter));
         self.shared.pass_back(response, self.want.reason, Some(reason))
     }
 
-    /// Where it would have been found.
-    fn found_at(&self) -> Option<(u128, &[u8])> {
-        Some((self.key.hash(), self.key.bytes()))
+    fn not_stored(&self, reason: Reason) {
+        self.shared.telemetry.missed(self.want.reason, Some(reason));
+        self.shared.telemetry.not_found_again(&self.key, reason);
     }
 
     /// The origin failed: something stale, the fallback, or the truth.
@@ -267,6 +268,7 @@ impl<S> Miss<S> {
             }
             failure = failure.not_validated();
         }
+        shared.telemetry.not_found_again(&self.key, Reason::OriginFailed);
         if let Some(response) =
             shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri))
         {

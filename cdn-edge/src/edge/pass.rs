@@ -64,9 +64,12 @@ where
         Verb::Get | Verb::Safe => {}
     }
     // What changes something, or is no GET, could never have been found.
-    let found_at = matches!(facts.verb, Verb::Get | Verb::Head).then(|| (key.hash(), key.bytes()));
-    let meter = shared.telemetry.meter(found_at.map(|(hash, _)| hash));
-    shared.telemetry.missed(found_at, reason, None);
+    let is_findable = matches!(facts.verb, Verb::Get | Verb::Head);
+    if is_findable {
+        shared.telemetry.wanted(&key, reason);
+    }
+    let meter = shared.telemetry.meter(is_findable.then(|| key.hash()));
+    shared.telemetry.missed(reason, None);
     let response = match shared.keep_post(&method, &key, &facts, &headers, asked, response) {
         Ok(response) => return Ok(response),
         Err(response) => response,

@@ -146,7 +146,7 @@ impl Shared {
         let length = response.body().size_hint().exact();
         match via {
             Via::Hit(reason) => self.telemetry.hit(reason, length.unwrap_or(0)),
-            Via::Forwarded { .. } => self.telemetry.served(length.unwrap_or(0)),
+            _ => self.telemetry.served(length.unwrap_or(0)),
         }
         if length.is_none() {
             response.body_mut().count(&self.telemetry);

@@ -82,6 +82,13 @@ impl Top {
         (slot.hash, slot.reason, slot.bytes) = (hash, reason, 0);
     }
 
+    /// There is a better reason.
+    pub(super) fn explained(&mut self, hash: u128, reason: Reason) {
+        if let Some(slot) = self.places.get(&hash).and_then(|at| self.slots.get_mut(*at)) {
+            slot.reason = reason;
+        }
+    }
+
     /// The origin sent so much for a key.
     pub(super) fn received(&mut self, hash: u128, bytes: u64) {
         if let Some(slot) = self.places.get(&hash).and_then(|at| self.slots.get_mut(*at)) {
