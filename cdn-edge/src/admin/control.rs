@@ -1,6 +1,7 @@
 //! What the service asks of a cache.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Uri;
 use serde::Serialize;
@@ -18,6 +19,20 @@ pub trait Control: Send + Sync + 'static {
 
     /// How the cache is doing.
     fn report(&self) -> Report;
+}
+
+impl<C: Control> Control for Arc<C> {
+    fn purge(&self, purge: Purge) -> PurgeOutcome {
+        C::purge(self, purge)
+    }
+
+    fn preload(&self, urls: Vec<Uri>) -> impl Future<Output = Vec<Preloaded>> + Send {
+        C::preload(self, urls)
+    }
+
+    fn report(&self) -> Report {
+        C::report(self)
+    }
 }
 
 /// What is to be purged, and how.
