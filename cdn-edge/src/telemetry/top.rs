@@ -129,7 +129,7 @@ fn write(text: &mut String, key: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
 
@@ -141,7 +141,7 @@ mod tests {
     /// What the sketch promises of such a sequence of keys, by counting all of them.
     fn check(keys: &[u8]) -> Result<(), String> {
         let mut top = Top::new(CAPACITY);
-        let mut exact: HashMap<u8, u64> = HashMap::new();
+        let mut exact: BTreeMap<u8, u64> = BTreeMap::new();
         for key in keys {
             top.missed(u128::from(*key), &[*key], Reason::Miss);
             *exact.entry(*key).or_default() += 1;
