@@ -2,5 +2,25 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod edge;
+mod telemetry;
+
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub mod admin;
+pub mod content;
 pub mod failover;
+pub mod field;
+pub mod key;
+pub mod object;
 pub mod origin;
+pub mod purge;
+pub mod semantics;
+pub mod store;
+
+pub use edge::{
+    BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle,
+    EdgeLayer, OriginBody,
+};
+pub use semantics::{Profile, Reason, Rules};
+pub use telemetry::Stats;

@@ -137,7 +137,7 @@ debug_as_display!(StartError, FaultError, ConnectError);
 
 /// The causes and the log. They are part of the message, against the usual rule, because a test
 /// that fails by `unwrap` shows nothing but the message.
-fn finish(f: &mut fmt::Formatter<'_>, source: &Cause, log: Option<&str>) -> fmt::Result {
+pub(crate) fn finish(f: &mut fmt::Formatter<'_>, source: &Cause, log: Option<&str>) -> fmt::Result {
     let mut cause: Option<&dyn Error> = Some(&**source);
     while let Some(error) = cause {
         write!(f, ": {error}")?;

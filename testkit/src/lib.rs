@@ -10,6 +10,7 @@
 //! | a Redis server, or a one-node Redis cluster | [`Redis`] |
 //! | an example or another binary of this workspace as a child | [`Process`] |
 //! | skip a test loudly when a server is not installed | [`tools::require_or_skip`] |
+//! | the public test suite for HTTP caches | [`cachetests`] |
 //! | to check the tower laws of a layer | [`contract`] |
 //! | an HTTP server that follows a script | [`backend`] |
 //! | a load at a fixed rate, outcomes told apart | [`load`] |
@@ -46,6 +47,7 @@
 pub mod alloc;
 pub mod backend;
 pub mod baseline;
+pub mod cachetests;
 pub mod callgrind;
 pub mod contract;
 pub mod dirs;

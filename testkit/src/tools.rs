@@ -57,6 +57,20 @@ pub const ALL: &[Tool] = &[
         needed_by_tests: true,
     },
     Tool {
+        name: "node",
+        binaries: &["node"],
+        apt_package: "nodejs",
+        used_for: "the public test suite for HTTP caches",
+        needed_by_tests: true,
+    },
+    Tool {
+        name: "npm",
+        binaries: &["npm"],
+        apt_package: "npm",
+        used_for: "getting that suite",
+        needed_by_tests: true,
+    },
+    Tool {
         name: "nginx",
         binaries: &["nginx"],
         apt_package: "nginx",

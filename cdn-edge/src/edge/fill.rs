@@ -1,0 +1,428 @@
+//! A fill: one request to the origin, in a task of its own.
+//!
+//! The task drives the body, not a client's connection: a slow client slows nobody, and one that leaves takes
+//! nothing away from the others.
+
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap};
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::oneshot;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use super::again::Again;
+use super::body::OriginBody;
+use super::error::{BoxError, EdgeFailure};
+use super::flight::{Landing, Lead};
+use super::forward;
+use super::shared::Shared;
+use crate::content::{Content, Cursor, Expect, Filler, Resume};
+use crate::field::{groups, tags};
+use crate::key::Key;
+use crate::object::{Head, Object};
+use crate::purge::{Sequence, Verdict};
+use crate::semantics::{
+    Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
+};
+
+/// What a fill brings to the one whose request it is.
+pub(super) enum First {
+    /// A stored response; the origin's own header, if it sent a whole response.
+    Stored {
+        object: Arc<Object>,
+        original: Option<HeaderMap>,
+        status: StatusCode,
+        /// A reader from the start, so that the body is not given up before the client has its own.
+        hold: Option<Cursor>,
+        resume: Option<Arc<dyn Resume>>,
+    },
+    /// A response that may not be stored, and why.
+    Unstored { response: Response<UnsyncBoxBody<Bytes, BoxError>>, reason: Reason },
+    /// What was stored holds for this request only: 304, and may no longer be stored.
+    Once { object: Arc<Object>, header: HeaderMap, reason: Reason },
+    /// Nothing.
+    Failed(EdgeFailure, Failure),
+}
+
+/// A request on its way to becoming a stored response.
+pub(super) struct Fill<S> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) inner: S,
+    pub(super) parts: Arc<Parts>,
+    pub(super) facts: Facts,
+    pub(super) key: Key,
+    /// What is asked about.
+    pub(super) stored: Option<Arc<Object>>,
+    /// Whom others wait for.
+    pub(super) lead: Option<Lead>,
+    /// Whose request it is, if anybody's.
+    pub(super) first: Option<oneshot::Sender<First>>,
+    /// The number of the last write that was answered before.
+    pub(super) began: Sequence,
+}
+
+/// A request that may be tried anew with another body-less copy.
+type Asked<B> = Request<OriginBody<B>>;
+
+impl<S> Fill<S> {
+    /// Asks the origin, tells everybody, and stores what may be stored.
+    pub(super) async fn run<B, RB>(mut self)
+    where
+        S: Service<Asked<B>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        let mut stored = self.stored.take();
+        // Twice at most: a 304 about something else is followed by a request without conditions.
+        for _ in 0..2 {
+            // Before the origin is asked: what is purged from here on does not count as fetched after it.
+            let since = self.shared.invalidations.now();
+            self.began = self.lead.as_ref().map_or_else(|| self.shared.changes.now(), Lead::began);
+            let asked = self.shared.clock.look();
+            let response = match self.send::<B, RB>(stored.as_deref()).await {
+                Ok(response) => response,
+                Err(failure) => return self.fail(failure, Failure::Unreachable),
+            };
+            let now = self.shared.clock.look();
+            if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                match self.validated(&object, response.headers(), since, asked, now) {
+                    Ok(()) => return,
+                    Err(Mismatch) => continue,
+                }
+            }
+            return self.received::<B, RB>(response, since, asked, now).await;
+        }
+    }
+
+    async fn send<B, RB>(&mut self, with: Option<&Object>) -> Result<Response<RB>, EdgeFailure>
+    where
+        S: Service<Asked<B>, Response = Response<RB>> + Clone,
+        S::Error: Into<BoxError>,
+    {
+        let request = forward::fill(&self.parts, with, self.facts.range, &self.shared.manner);
+        let deadline = self.shared.limits.first_byte;
+        self.shared.telemetry.asked();
+        match tokio::time::timeout(deadline, self.inner.clone().oneshot(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(EdgeFailure::Origin(Arc::from(error.into()))),
+            Err(_) => Err(EdgeFailure::Timeout(deadline)),
+        }
+    }
+
+    fn fail(&mut self, failure: EdgeFailure, trouble: Failure) {
+        self.shared.telemetry.origin_failed();
+        self.shared.mark_failed(&self.key, self.shared.clock.now());
+        if let Some(lead) = &self.lead {
+            lead.land(Landing::Failed(failure.clone(), trouble));
+        }
+        self.tell(First::Failed(failure, trouble));
+    }
+
+    /// A 304: what is stored holds.
+    fn validated(
+        &mut self,
+        object: &Arc<Object>,
+        update: &HeaderMap,
+        since: Sequence,
+        asked: Now,
+        now: Now,
+    ) -> Result<(), Mismatch> {
+        let shared = Arc::clone(&self.shared);
+        let header = object.head.headers(0);
+        let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
+        match freshen(&object.stored, &header, &exchange, update, &shared.rules) {
+            Freshened::Updated(admitted) => {
+                let Admitted { stored, headers, .. } = *admitted;
+                let Ok(head) = Head::encode(object.head.status(), &headers, &shared.shapes) else {
+                    return Err(Mismatch);
+                };
+                let names_tags = [&groups::CACHE_GROUPS, &tags::SURROGATE_KEY, &tags::CACHE_TAG]
+                    .iter()
+                    .any(|name| update.contains_key(*name));
+                // A 304 that names no tags leaves those that there are.
+                let marks = if names_tags {
+                    shared.marks(&self.key, since, update)
+                } else {
+                    object.marks.renewed(since)
+                };
+                let fresh =
+                    Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
+                if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
+                    shared.replace(&self.key, object, &fresh, self.began);
+                }
+                self.land(&fresh, None);
+                let status = StatusCode::NOT_MODIFIED;
+                self.tell(First::Stored {
+                    object: fresh,
+                    original: None,
+                    status,
+                    hold: None,
+                    resume: None,
+                });
+            }
+            Freshened::Unstored(reason, header) => {
+                shared.remove(&self.key, object);
+                self.unshared(reason, now);
+                self.tell(First::Once { object: Arc::clone(object), header, reason });
+            }
+            Freshened::Mismatch => return Err(Mismatch),
+        }
+        Ok(())
+    }
+
+    /// A response of its own.
+    async fn received<B, RB>(
+        &mut self,
+        response: Response<RB>,
+        since: Sequence,
+        asked: Now,
+        now: Now,
+    ) where
+        S: Service<Asked<B>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        let shared = Arc::clone(&self.shared);
+        let status = response.status();
+        if let Some(trouble) = Failure::of(status) {
+            shared.telemetry.origin_failed();
+            // Whoever has something stale that may stand in does not want this.
+            if self.stored_may_stand_in(trouble, now) {
+                shared.mark_failed(&self.key, now);
+                let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
+                return self.fail(failure, trouble);
+            }
+        }
+        let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
+        let admission = admit(&exchange, status, response.headers(), &shared.rules);
+        let opened = match admission {
+            Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
+            Admission::Refuse(reason) => Err(reason),
+        };
+        let (filler, object) = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return self.pass_on(response, reason, now),
+        };
+        let is_asked_for = self.first.is_some();
+        let hold = is_asked_for.then(|| object.content.cursor(0, None));
+        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        self.land(&object, resume.clone());
+        let (parts, body) = response.into_parts();
+        let original = Some(end_to_end(parts.headers));
+        self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
+        shared.take_in(&self.key, filler, body, &object, self.began, is_asked_for).await;
+    }
+
+    fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
+        self.stored.as_ref().is_some_and(|object| {
+            let purged = self.shared.invalidations.verdict(&object.marks) == Verdict::Soft;
+            crate::semantics::rescue(
+                &object.stored,
+                purged,
+                trouble,
+                &self.facts,
+                now,
+                &self.shared.rules,
+            )
+            .is_some()
+        })
+    }
+
+    /// A response that is not stored: it belongs to the one whose request it answers.
+    fn pass_on<RB>(&mut self, response: Response<RB>, reason: Reason, now: Now)
+    where
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        self.unshared(reason, now);
+        let response = response.map(|body| body.map_err(Into::into).boxed_unsync());
+        self.tell(First::Unstored { response, reason });
+    }
+
+    fn unshared(&mut self, reason: Reason, now: Now) {
+        // Of this request, not of the key.
+        let is_personal =
+            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
+        if !is_personal && !self.facts.range {
+            self.shared.mark_unshared(&self.key, now);
+        }
+        if let Some(lead) = self.lead.take() {
+            lead.land(Landing::Unshared);
+        }
+    }
+
+    fn land(&self, object: &Arc<Object>, resume: Option<Arc<dyn Resume>>) {
+        if let Some(lead) = &self.lead {
+            lead.land(Landing::Shared(Arc::clone(object), resume));
+        }
+    }
+
+    fn tell(&mut self, what: First) {
+        if let Some(first) = self.first.take() {
+            // A client that has left needs no answer.
+            let _ = first.send(what);
+        }
+    }
+}
+
+/// The 304 speaks of something else.
+struct Mismatch;
+
+/// The origin's header for the client whose request it answers.
+pub(super) fn end_to_end(mut headers: HeaderMap) -> HeaderMap {
+    crate::field::connection::strip(&mut headers);
+    for name in crate::semantics::INTERNAL {
+        headers.remove(name);
+    }
+    headers
+}
+
+impl Shared {
+    /// Begins to store a response.
+    pub(super) fn open<RB: Body>(
+        &self,
+        key: &Key,
+        admitted: Admitted,
+        response: &Response<RB>,
+        since: Sequence,
+    ) -> Result<(Filler, Arc<Object>), Reason> {
+        let length = length(response);
+        if length.is_some_and(|length| length > self.limits.object) {
+            return Err(Reason::TooLarge);
+        }
+        // A part that is not as long as it says is no part (RFC 9110, 14.4).
+        let promised = admitted.stored.span().map(|span| span.end - span.start);
+        if promised.is_some_and(|promised| length.is_some_and(|length| length != promised)) {
+            return Err(Reason::BadPart);
+        }
+        let head = Head::encode(response.status(), &admitted.headers, &self.shapes)
+            .map_err(|_| Reason::BadHeader)?;
+        let marks = self.marks(key, since, response.headers());
+        let (filler, content) = Content::filling(Expect {
+            length: length.or(promised),
+            keep: self.limits.object,
+            window: self.limits.window,
+            budget: Some(Arc::clone(&self.budget)),
+        });
+        Ok((filler, Arc::new(Object { stored: admitted.stored, head, content, marks })))
+    }
+
+    /// Takes a body in, and stores the response if it is whole.
+    pub(super) async fn take_in<RB>(
+        &self,
+        key: &Key,
+        filler: Filler,
+        body: RB,
+        object: &Arc<Object>,
+        began: Sequence,
+        may_stop: bool,
+    ) where
+        RB: Body<Data = Bytes>,
+        RB::Error: Into<BoxError>,
+    {
+        if drive(filler, body, object, may_stop, self).await {
+            self.store(key, object, began);
+            self.telemetry.stored();
+        }
+    }
+}
+
+/// Moves a body into its content. Whether it is whole, and may be stored.
+async fn drive<RB>(
+    mut filler: Filler,
+    body: RB,
+    object: &Arc<Object>,
+    may_stop: bool,
+    shared: &Shared,
+) -> bool
+where
+    RB: Body<Data = Bytes>,
+    RB::Error: Into<BoxError>,
+{
+    let mut body = std::pin::pin!(body);
+    let content = Arc::clone(&object.content);
+    let mut got: u64 = 0;
+    loop {
+        let frame = tokio::select! {
+            biased;
+            frame = frame(body.as_mut()) => frame,
+            () = content.abandoned(), if may_stop && !is_worth_finishing(got, object.length()) => return false,
+        };
+        match frame {
+            Some(Ok(data)) => {
+                got += data.len() as u64;
+                shared.telemetry.received(data.len() as u64);
+                if filler.push(data).await.is_err() {
+                    return false;
+                }
+            }
+            Some(Err(error)) => {
+                filler.fail(error);
+                return false;
+            }
+            None => {
+                return filler.finish().is_ok() && content.state() == crate::content::State::Whole;
+            }
+        }
+    }
+}
+
+async fn frame<RB>(mut body: Pin<&mut RB>) -> Option<Result<Bytes, Arc<dyn Error + Send + Sync>>>
+where
+    RB: Body<Data = Bytes>,
+    RB::Error: Into<BoxError>,
+{
+    loop {
+        match body.frame().await? {
+            Ok(frame) => {
+                // Trailers are not kept (RFC 9110, 6.5.1 allows to drop them).
+                if let Ok(data) = frame.into_data() {
+                    return Some(Ok(data));
+                }
+            }
+            Err(error) => return Some(Err(Arc::from(error.into()))),
+        }
+    }
+}
+
+/// Whether a fill that nobody reads any more goes on: half of it is here, or less than a mebibyte is missing. The
+/// next one who asks then finds it, at little cost; a large one that has just begun is given up.
+fn is_worth_finishing(got: u64, length: Option<u64>) -> bool {
+    const LITTLE: u64 = 1 << 20;
+    match length {
+        Some(length) => length.saturating_sub(got) <= LITTLE.max(got),
+        None => got <= LITTLE,
+    }
+}
+
+fn length<B: Body>(response: &Response<B>) -> Option<u64> {
+    let named = response.headers().get(header::CONTENT_LENGTH);
+    let named = named.and_then(|value| value.to_str().ok()).and_then(|value| value.parse().ok());
+    named.or_else(|| response.body().size_hint().exact())
+}
+
+/// The origin answered with an error that a stale response may stand in for.
+#[derive(Debug)]
+pub(super) struct ErrorStatus(pub(super) StatusCode);
+
+impl std::fmt::Display for ErrorStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the origin answered {}", self.0)
+    }
+}
+
+impl Error for ErrorStatus {}

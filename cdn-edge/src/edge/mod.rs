@@ -1,0 +1,26 @@
+//! The edge: the layer, its service, and what they need to carry decisions out.
+
+mod again;
+mod body;
+mod builder;
+mod clock;
+mod error;
+mod fill;
+mod flight;
+mod forward;
+mod future;
+mod handle;
+mod miss;
+mod multipart;
+mod numerals;
+mod pass;
+mod serve;
+mod service;
+mod shared;
+
+pub use body::{EdgeBody, OriginBody};
+pub use builder::EdgeBuilder;
+pub use error::{BoxError, ConfigError, EdgeFailure};
+pub use future::EdgeFuture;
+pub use handle::EdgeHandle;
+pub use service::{Edge, EdgeLayer};

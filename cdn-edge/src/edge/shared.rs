@@ -1,0 +1,338 @@
+//! What all clones of an edge share, and the part of a request that needs no waiting.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Request, Response};
+use smallvec::SmallVec;
+
+use super::body::EdgeBody;
+use super::clock::Clock;
+use super::error::EdgeFailure;
+use super::flight::Flights;
+use super::forward::Manner;
+use super::numerals::Numerals;
+use super::serve::{Source, Via};
+use crate::content::Budget;
+use crate::field::{cdn_loop, groups, tags};
+use crate::key::{BadTarget, Key, KeyRules, Versions};
+use crate::object::{Caps, Entry, Object, Shapes};
+use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
+use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
+use crate::store::{Change, Memory};
+use crate::telemetry::Telemetry;
+
+/// An edge.
+pub(super) struct Shared {
+    pub(super) name: Arc<str>,
+    pub(super) rules: Rules,
+    pub(super) keys: KeyRules,
+    pub(super) manner: Manner,
+    pub(super) limits: Limits,
+    pub(super) seed: u64,
+    pub(super) clock: Clock,
+    pub(super) memory: Memory<Entry>,
+    pub(super) shapes: Shapes,
+    pub(super) budget: Arc<Budget>,
+    pub(super) invalidations: Invalidations,
+    /// What unsafe requests have changed, for fills that are on their way meanwhile.
+    pub(super) changes: Changes,
+    pub(super) tags: Tags,
+    pub(super) versions: Option<Versions>,
+    pub(super) flights: Arc<Flights>,
+    pub(super) ages: Numerals,
+    pub(super) hits: Numerals,
+    pub(super) cache_status_name: HeaderName,
+    pub(super) telemetry: Telemetry,
+    pub(super) boundaries: AtomicU64,
+    pub(super) fallback: Option<Fallback>,
+}
+
+/// What a client gets when the origin is away and nothing stored can stand in.
+pub(super) type Fallback = Arc<dyn Fn(&http::Uri) -> Option<Response<bytes::Bytes>> + Send + Sync>;
+
+/// Numbers that bound things.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Bytes of one stored body.
+    pub(super) object: u64,
+    /// How far readers of a body may lie apart, once it is too large to be kept.
+    pub(super) window: u64,
+    /// How long a request waits for another's answer before it asks the origin itself.
+    pub(super) collapse: Duration,
+    /// How long the origin's header may take.
+    pub(super) first_byte: Duration,
+    /// How long a key counts as not storable.
+    pub(super) hit_for_miss: Duration,
+    /// How long a key whose origin failed is not asked for again while something stale can stand in.
+    pub(super) retry: Duration,
+    /// Responses of one key.
+    pub(super) caps: Caps,
+    /// Tags of one response.
+    pub(super) tags: usize,
+    /// Bytes of a request's header.
+    pub(super) header: usize,
+    /// Times a request may have passed this edge.
+    pub(super) hops: usize,
+}
+
+/// What becomes of a request.
+pub(super) enum Ask {
+    /// It is answered; what is stored is asked for again behind it, if so said.
+    Answer(Response<EdgeBody>, Option<Arc<Object>>),
+    /// It goes on as it is.
+    Pass(Reason),
+    /// It needs the origin.
+    Origin(Want),
+}
+
+/// What a request needs of the origin.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
+    pub(super) reason: Reason,
+    /// What is stored and may still hold, or stand in.
+    pub(super) stored: Option<Arc<Object>>,
+    /// The fields that other variants of the key were chosen by.
+    pub(super) varies: Option<Box<[HeaderName]>>,
+    /// Nobody's answer is waited for.
+    pub(super) alone: bool,
+}
+
+impl Shared {
+    /// What a request asks for, unless it is refused.
+    pub(super) fn read<B>(&self, request: &Request<B>) -> Result<Key, EdgeFailure> {
+        let headers = request.headers();
+        let size: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if size + target > self.limits.header {
+            return Err(EdgeFailure::HeaderTooLarge);
+        }
+        if headers.contains_key(&cdn_loop::CDN_LOOP)
+            && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id)
+                > self.limits.hops
+        {
+            return Err(EdgeFailure::Loop);
+        }
+        Key::of(request.uri(), headers, &self.keys, self.seed).map_err(|bad| match bad {
+            BadTarget::SeveralHosts | BadTarget::HostMismatch | BadTarget::MalformedHost => {
+                EdgeFailure::BadHost
+            }
+        })
+    }
+
+    /// What becomes of a request: the whole of a hit.
+    pub(super) fn ask(&self, key: &Key, facts: &Facts, request: &HeaderMap, now: Now) -> Ask {
+        let entry = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes());
+        let variants = entry.as_ref().map_or(&[][..], |entry| entry.variants());
+        let mut candidates: SmallVec<[Candidate<'_>; 4]> = SmallVec::new();
+        let mut objects: SmallVec<[&Arc<Object>; 4]> = SmallVec::new();
+        for object in variants {
+            let purged = match self.invalidations.verdict(&object.marks) {
+                Verdict::Valid => false,
+                Verdict::Soft => true,
+                Verdict::Hard => continue,
+            };
+            candidates.push(Candidate { stored: &object.stored, purged });
+            objects.push(object);
+        }
+        let decision = lookup(&candidates, facts, request, now, &self.rules);
+        match decision {
+            Lookup::Serve { at, reason, behind } => {
+                let object = objects[at];
+                let response =
+                    self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
+                self.telemetry.hit(reason, object.length().unwrap_or(0));
+                let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
+                Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
+            }
+            Lookup::Revalidate { at, reason } => {
+                let object = objects[at];
+                // The origin failed a moment ago: those who may have the stale response have it at once.
+                if entry.as_ref().is_some_and(|entry| entry.waits(now.tick))
+                    && matches!(reason, Reason::Stale | Reason::Purged)
+                {
+                    let purged = candidates[at].purged;
+                    if let Some(right) = rescue(
+                        &object.stored,
+                        purged,
+                        Failure::Unreachable,
+                        facts,
+                        now,
+                        &self.rules,
+                    ) {
+                        self.telemetry.hit(right, object.length().unwrap_or(0));
+                        let response = self.respond(
+                            Source::stored(object),
+                            facts,
+                            request,
+                            now,
+                            Via::Hit(right),
+                        );
+                        return Ask::Answer(response, None);
+                    }
+                }
+                Ask::Origin(Want {
+                    reason,
+                    stored: Some(Arc::clone(object)),
+                    varies: varies(variants),
+                    alone: false,
+                })
+            }
+            Lookup::Fetch(reason) => {
+                let alone = entry.as_ref().is_some_and(|entry| entry.passes(now.tick));
+                let reason = if alone { Reason::HitForMiss } else { reason };
+                Ask::Origin(Want { reason, stored: None, varies: varies(variants), alone })
+            }
+            Lookup::Pass(reason) => Ask::Pass(reason),
+            Lookup::Unavailable => {
+                Ask::Answer(self.refusal(EdgeFailure::OnlyIfCached, Reason::OnlyIfCached), None)
+            }
+        }
+    }
+
+    /// Stores a response whose body is whole, unless a purge or a write has overtaken it since it was asked for.
+    pub(super) fn store(&self, key: &Key, object: &Arc<Object>, began: Sequence) {
+        if self.invalidations.verdict(&object.marks) == Verdict::Hard {
+            return;
+        }
+        let stored = self.memory.update(key.hash(), |old| {
+            if self.changes.since(key.hash(), began) {
+                return Change::Keep;
+            }
+            Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
+                .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
+        if stored.is_err() {
+            return;
+        }
+        if let Some(versions) = &self.versions {
+            for old in versions.stored(key, self.seed) {
+                let _ = self.memory.update(old, |_| Change::Remove);
+            }
+        }
+    }
+
+    /// Puts an updated response in the place of the one that it came from.
+    pub(super) fn replace(&self, key: &Key, of: &Arc<Object>, with: &Arc<Object>, began: Sequence) {
+        let _ = self.memory.update(key.hash(), |old| {
+            if self.changes.since(key.hash(), began) {
+                return Change::Keep;
+            }
+            let entry = match old.filter(|old| old.key() == key.bytes()) {
+                Some(old) => Entry::replacing(old, of, Arc::clone(with)),
+                None => None,
+            };
+            // Evicted meanwhile: it is put back, for its body is here.
+            let entry = entry.or_else(|| {
+                Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(with), self.limits.caps)
+            });
+            entry.map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
+    }
+
+    /// Removes a response.
+    pub(super) fn remove(&self, key: &Key, gone: &Arc<Object>) {
+        let _ = self.memory.update(key.hash(), |old| {
+            match old.filter(|old| old.key() == key.bytes()) {
+                Some(old) => Entry::without(old, |object| Arc::ptr_eq(object, gone))
+                    .map_or(Change::Remove, |entry| Change::Put(Arc::new(entry))),
+                None => Change::Keep,
+            }
+        });
+    }
+
+    /// Notes that the response to a key may not be shared, so that the next ones do not wait for each other.
+    pub(super) fn mark_unshared(&self, key: &Key, now: Now) {
+        let until = now.tick + millis(self.limits.hit_for_miss);
+        let _ = self.memory.update(key.hash(), |old| {
+            let old = old.filter(|old| old.key() == key.bytes());
+            Change::Put(Arc::new(Entry::passing(old.map(AsRef::as_ref), key.bytes(), until)))
+        });
+    }
+
+    /// Notes that the origin failed for a key that something stale stands in for.
+    pub(super) fn mark_failed(&self, key: &Key, now: Now) {
+        let until = now.tick + millis(self.limits.retry);
+        let _ = self.memory.update(key.hash(), |old| {
+            match old.filter(|old| old.key() == key.bytes()) {
+                Some(old) => Change::Put(Arc::new(Entry::waiting(old, until))),
+                None => Change::Keep,
+            }
+        });
+    }
+
+    /// What a purge compares of a response that was asked for at `since`.
+    pub(super) fn marks(&self, key: &Key, since: Sequence, response: &HeaderMap) -> Marks {
+        let tags = &self.tags;
+        let mut all: SmallVec<[Tag; 8]> = SmallVec::new();
+        all.push(tags.host(key.authority()));
+        all.push(tags.path(key.without_query()));
+        all.push(tags.url(key.bytes()));
+        let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
+        let groups = groups::parse(response.get_all(&groups::CACHE_GROUPS));
+        let named = groups.iter().map(|group| tags.group(origin, group.as_bytes()));
+        let surrogate = tags::surrogate_key(response.get_all(&tags::SURROGATE_KEY))
+            .map(|name| tags.surrogate(name));
+        let cache_tags =
+            tags::cache_tag(response.get_all(&tags::CACHE_TAG)).map(|name| tags.surrogate(name));
+        all.extend(named.chain(surrogate).chain(cache_tags).take(self.limits.tags));
+        Marks::new(since, key.without_query(), all)
+    }
+
+    /// The flight for a request: one key, one set of values for the fields it varies on, one range.
+    pub(super) fn flight_key(
+        &self,
+        key: &Key,
+        varies: Option<&[HeaderName]>,
+        facts: &Facts,
+        request: &HeaderMap,
+    ) -> u128 {
+        if varies.is_none() && !facts.range {
+            return key.hash();
+        }
+        let mut bytes = key.hash().to_le_bytes().to_vec();
+        crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
+        if facts.range {
+            for name in [header::RANGE, header::IF_RANGE] {
+                for value in request.get_all(name) {
+                    bytes.extend_from_slice(value.as_bytes());
+                    bytes.push(0);
+                }
+            }
+        }
+        xxhash_rust::xxh3::xxh3_128_with_seed(&bytes, self.seed)
+    }
+
+    /// A boundary that no body holds by chance.
+    pub(super) fn boundary(&self) -> String {
+        let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
+        let hash =
+            xxhash_rust::xxh3::xxh3_128_with_seed(&number.to_le_bytes(), self.seed ^ 0x6d75_6c74);
+        format!("{hash:032x}")
+    }
+}
+
+/// The fields that the newest of the variants was chosen by.
+fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
+    variants
+        .iter()
+        .rev()
+        .find_map(|object| object.stored.selecting().map(|selecting| selecting.names().into()))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edge")
+            .field("name", &self.name)
+            .field("memory", &self.memory.weight())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+use std::sync::Arc;
+
+use super::Object;
+use crate::store::Weigh;
+
+/// All that is stored under one key. It is replaced whole, so that a reader sees one moment of it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    key: Box<[u8]>,
+    variants: Box<[Arc<Object>]>,
+    /// Until this tick the key counts as not storable (hit-for-miss).
+    pass_until: u64,
+    /// Until this tick the origin, which failed, is not asked again while something stale can stand in.
+    wait_until: u64,
+}
+
+/// How many responses one key may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caps {
+    /// Whole ones, for different values of the fields in `Vary`.
+    pub(crate) variants: usize,
+    /// Parts.
+    pub(crate) parts: usize,
+}
+
+impl Entry {
+    /// The entry with a marker: the last answer could not be stored.
+    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64) -> Self {
+        let variants = old.map_or_else(Box::default, |old| old.variants.clone());
+        Self { key: key.into(), variants, pass_until: until, wait_until: 0 }
+    }
+
+    /// The entry with the note that its origin failed.
+    pub(crate) fn waiting(old: &Self, until: u64) -> Self {
+        let (key, variants) = (old.key.clone(), old.variants.clone());
+        Self { key, variants, pass_until: old.pass_until, wait_until: until }
+    }
+
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    pub(crate) fn variants(&self) -> &[Arc<Object>] {
+        &self.variants
+    }
+
+    /// Whether the key was found not storable a moment ago.
+    pub(crate) fn passes(&self, tick: u64) -> bool {
+        tick < self.pass_until
+    }
+
+    /// Whether the origin failed for it a moment ago.
+    pub(crate) fn waits(&self, tick: u64) -> bool {
+        tick < self.wait_until
+    }
+
+    /// The entry with one more response, in place of the one that it succeeds.
+    ///
+    /// `None` if a stored response was asked for after a purge that the new one precedes: an answer that was
+    /// long on its way must not replace what a purge has made room for.
+    pub(crate) fn with(
+        old: Option<&Self>,
+        key: &[u8],
+        object: Arc<Object>,
+        caps: Caps,
+    ) -> Option<Self> {
+        let old = old.filter(|old| old.key() == key);
+        let mut variants: Vec<Arc<Object>> = old.map_or_else(Vec::new, |old| old.variants.to_vec());
+        if variants
+            .iter()
+            .any(|other| same_place(other, &object) && other.marks.since() > object.marks.since())
+        {
+            return None;
+        }
+        let is_part = object.stored.span.is_some();
+        variants.retain(|other| !same_place(other, &object));
+        variants.push(object);
+        let cap = if is_part { caps.parts } else { caps.variants };
+        while variants.iter().filter(|other| other.stored.span.is_some() == is_part).count()
+            > cap.max(1)
+        {
+            // The oldest of its kind goes: it stands first.
+            let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
+            variants.remove(first);
+        }
+        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+    }
+
+    /// The entry with one response in place of another, if that is still there.
+    pub(crate) fn replacing(old: &Self, of: &Arc<Object>, with: Arc<Object>) -> Option<Self> {
+        let at = old.variants.iter().position(|variant| Arc::ptr_eq(variant, of))?;
+        let mut variants = old.variants.to_vec();
+        // It is the newest now.
+        variants.remove(at);
+        variants.push(with);
+        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+    }
+
+    /// The entry without some of its responses; `None` if nothing is left.
+    pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
+        let variants: Vec<_> =
+            old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
+        let left = !variants.is_empty() || old.pass_until > 0;
+        left.then(|| Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: old.pass_until,
+            wait_until: old.wait_until,
+        })
+    }
+}
+
+/// Whether two responses answer the same requests: the same fields with the same values, and the same part.
+///
+/// A whole response also takes the place of the parts of its variant.
+fn same_place(old: &Object, new: &Object) -> bool {
+    let (old, new) = (&old.stored, &new.stored);
+    let same_part = match (old.span, new.span) {
+        (Some(old), Some(new)) => {
+            new.start <= old.start && old.end <= new.end || old.total != new.total
+        }
+        (Some(_), None) | (None, None) => true,
+        (None, Some(_)) => false,
+    };
+    same_part && old.selecting == new.selecting
+}
+
+impl Weigh for Entry {
+    fn weight(&self) -> u64 {
+        let variants: u64 = self.variants.iter().map(|variant| variant.weight() + 8).sum();
+        (size_of::<Self>() + self.key.len()) as u64 + variants
+    }
+}

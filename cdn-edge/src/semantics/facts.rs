@@ -1,0 +1,111 @@
+use http::header::{self, HeaderMap};
+use http::{Method, Request};
+
+use super::Rules;
+use crate::field::directives::RequestDirectives;
+
+/// What a method means to a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Answered from what is stored.
+    Get,
+    /// Answered from what is stored for GET.
+    Head,
+    /// Changes nothing at the origin (RFC 9110, 9.2.1), and is passed on.
+    Safe,
+    /// Passed on, and invalidates when it succeeds; unknown methods count as unsafe (4.4).
+    Unsafe,
+}
+
+impl Verb {
+    /// What a method means.
+    #[must_use]
+    pub fn of(method: &Method) -> Self {
+        match *method {
+            Method::GET => Self::Get,
+            Method::HEAD => Self::Head,
+            Method::OPTIONS | Method::TRACE => Self::Safe,
+            // Registered as safe, without constants in `http`.
+            _ => match method.as_str() {
+                "PROPFIND" | "REPORT" | "SEARCH" | "QUERY" | "PRI" => Self::Safe,
+                _ => Self::Unsafe,
+            },
+        }
+    }
+}
+
+/// What of a request matters to a cache, read in one pass over its header.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Its method.
+    pub verb: Verb,
+    /// Its directives, if the rules let a client's count.
+    pub directives: Option<RequestDirectives>,
+    /// It has `Authorization`.
+    pub authorization: bool,
+    /// It has `Cookie`.
+    pub cookie: bool,
+    /// It has `Range`, and is a GET: the field means nothing on others (RFC 9110, 14.2).
+    pub range: bool,
+    /// It has `If-None-Match` or `If-Modified-Since`.
+    pub conditional: bool,
+    /// It has `If-Match` or `If-Unmodified-Since`, which a cache does not judge (4.3.2).
+    pub precondition: bool,
+}
+
+impl Facts {
+    /// Reads a request.
+    #[must_use]
+    pub fn read<B>(request: &Request<B>, rules: &Rules) -> Self {
+        Self::of(request.method(), request.headers(), rules)
+    }
+
+    /// Reads a method and a header.
+    #[must_use]
+    pub fn of(method: &Method, headers: &HeaderMap, rules: &Rules) -> Self {
+        let verb = Verb::of(method);
+        let mut facts = Self {
+            verb,
+            directives: None,
+            authorization: false,
+            cookie: false,
+            range: false,
+            conditional: false,
+            precondition: false,
+        };
+        let mut controlled = false;
+        for name in headers.keys() {
+            if name == header::IF_NONE_MATCH || name == header::IF_MODIFIED_SINCE {
+                facts.conditional = true;
+            } else if name == header::COOKIE {
+                facts.cookie = true;
+            } else if name == header::RANGE {
+                facts.range = verb == Verb::Get;
+            } else if name == header::AUTHORIZATION {
+                facts.authorization = true;
+            } else if name == header::CACHE_CONTROL || name == header::PRAGMA {
+                controlled = true;
+            } else if name == header::IF_MATCH || name == header::IF_UNMODIFIED_SINCE {
+                facts.precondition = true;
+            }
+        }
+        if controlled && rules.client_directives {
+            facts.directives = Some(directives(headers));
+        }
+        facts
+    }
+}
+
+fn directives(headers: &HeaderMap) -> RequestDirectives {
+    let mut directives = RequestDirectives::parse(headers.get_all(header::CACHE_CONTROL));
+    // HTTP/1.0 clients have no Cache-Control; where there is one, Pragma means nothing (5.4).
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        directives.no_cache = headers.get_all(header::PRAGMA).iter().any(|value| {
+            value
+                .as_bytes()
+                .split(|byte| *byte == b',')
+                .any(|word| word.trim_ascii().eq_ignore_ascii_case(b"no-cache"))
+        });
+    }
+    directives
+}

@@ -1,0 +1,1 @@
+//! The decisions, clause by clause.
