@@ -17,6 +17,7 @@ use super::forward::Manner;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
+use crate::field::vary::Form;
 use crate::field::{cdn_loop, groups, tags};
 use crate::key::{BadTarget, Key, KeyRules, Versions};
 use crate::object::{Caps, Entry, Object, Shapes};
@@ -304,7 +305,7 @@ impl Shared {
         if varies.is_none() && !facts.range && !is_personal {
             return key.hash();
         }
-        let mut bytes = key.hash().to_le_bytes().to_vec();
+        let mut bytes = Form::from_slice(&key.hash().to_le_bytes());
         // Whose answer may turn out to be theirs alone wait for each other, and nobody else for them.
         bytes.push(u8::from(is_personal));
         crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
