@@ -18,9 +18,12 @@ pub mod purge;
 pub mod semantics;
 pub mod store;
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub use edge::EdgeControl;
 pub use edge::{
     BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle,
     EdgeLayer, OriginBody,
 };
 pub use semantics::{Profile, Reason, Rules};
-pub use telemetry::Stats;
+pub use telemetry::{Decision, Outcome, Stats, TopMiss};

@@ -241,7 +241,7 @@ impl EdgeBuilder {
                 ages: Numerals::new(),
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),
-                telemetry: Telemetry::new(Arc::clone(&name)),
+                telemetry: Arc::new(Telemetry::new(Arc::clone(&name))),
                 boundaries: AtomicU64::new(0),
                 fallback: self.fallback,
                 name,

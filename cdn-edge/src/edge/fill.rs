@@ -32,6 +32,7 @@ use crate::purge::{Sequence, Verdict};
 use crate::semantics::{
     Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
 };
+use crate::telemetry::Meter;
 
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
@@ -83,7 +84,7 @@ impl<S> Fill<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let mut stored = self.stored.take();
+        let mut stored = self.stored.clone();
         // Twice at most: a 304 about something else is followed by a request without conditions.
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
@@ -96,6 +97,7 @@ impl<S> Fill<S> {
             };
             let now = self.shared.clock.look();
             if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                self.shared.telemetry.origin_answered();
                 match self.validated(&object, response.headers(), since, asked, now) {
                     Ok(()) => return,
                     Err(Mismatch) => continue,
@@ -199,13 +201,14 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
-            shared.telemetry.origin_failed();
             // Whoever has something stale that may stand in does not want this.
             if self.stored_may_stand_in(trouble, now) {
-                shared.mark_failed(&self.key, now);
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
+            shared.telemetry.origin_failed();
+        } else {
+            shared.telemetry.origin_answered();
         }
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
@@ -219,7 +222,8 @@ impl<S> Fill<S> {
         };
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
-        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        let resume =
+            Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared, self.key.hash());
         self.land(&object, resume.clone());
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
@@ -333,9 +337,9 @@ impl Shared {
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
-        if drive(filler, body, object, may_stop, self).await {
+        let meter = self.telemetry.meter(Some(key.hash()));
+        if drive(filler, body, object, may_stop, self, meter).await {
             self.store(key, object, began);
-            self.telemetry.stored();
         }
     }
 }
@@ -347,6 +351,7 @@ async fn drive<RB>(
     object: &Arc<Object>,
     may_stop: bool,
     shared: &Shared,
+    mut meter: Meter,
 ) -> bool
 where
     RB: Body<Data = Bytes>,
@@ -364,7 +369,7 @@ where
         match frame {
             Some(Ok(data)) => {
                 got += data.len() as u64;
-                shared.telemetry.received(data.len() as u64);
+                meter.received(data.len());
                 // Only a body that is not kept ever waits here, for its fastest reader.
                 match tokio::time::timeout(shared.limits.stall, filler.push(data)).await {
                     Ok(Ok(())) => {}

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
@@ -109,7 +110,7 @@ impl<S> Miss<S> {
     }
 
     /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.
-    fn is_of_use(&self, flight: &Flight) -> bool {
+    pub(super) fn is_of_use(&self, flight: &Flight) -> bool {
         if self.shared.changes.since(self.key.hash(), flight.began()) {
             return false;
         }
@@ -123,7 +124,7 @@ impl<S> Miss<S> {
         }
     }
 
-    fn fits(&self, object: &Object) -> bool {
+    pub(super) fn fits(&self, object: &Object) -> bool {
         let request = &self.parts.headers;
         let selected =
             object.stored.selecting().is_none_or(|it| it.matches(request, &self.shared.rules));
@@ -133,6 +134,36 @@ impl<S> Miss<S> {
 
     /// Asks the origin, for others too if a flight is led.
     async fn lead<B, RB>(self, lead: Option<Lead>) -> Response<EdgeBody>
+    where
+        S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        self.shared.telemetry.wanted(&self.key, self.want.reason);
+        let (_task, told) = self.begin::<B, RB>(lead);
+        match told.await {
+            Ok(First::Stored { object, original, status, hold, resume }) => {
+                let source = Source { object: &object, original, resume };
+                let response = self.stored(source, status);
+                drop(hold);
+                response
+            }
+            Ok(First::Unstored { response, reason }) => self.unstored(response, reason),
+            Ok(First::Once { object, header, reason }) => self.once(&object, header, reason),
+            Ok(First::Failed(failure, trouble)) => self.failed(failure, trouble),
+            // The task panicked: the inner service did.
+            Err(_) => self.failed(EdgeFailure::Origin(Arc::new(Panicked)), Failure::Unreachable),
+        }
+    }
+
+    /// Begins the fill, in a task of its own.
+    pub(super) fn begin<B, RB>(
+        &self,
+        lead: Option<Lead>,
+    ) -> (JoinHandle<()>, oneshot::Receiver<First>)
     where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
@@ -153,20 +184,7 @@ impl<S> Miss<S> {
             first: Some(first),
             began: self.shared.changes.now(),
         };
-        tokio::spawn(fill.run::<B, RB>());
-        match told.await {
-            Ok(First::Stored { object, original, status, hold, resume }) => {
-                let source = Source { object: &object, original, resume };
-                let response = self.stored(source, status);
-                drop(hold);
-                response
-            }
-            Ok(First::Unstored { response, reason }) => self.unstored(response, reason),
-            Ok(First::Once { object, header, reason }) => self.once(&object, header, reason),
-            Ok(First::Failed(failure, trouble)) => self.failed(failure, trouble),
-            // The task panicked: the inner service did.
-            Err(_) => self.failed(EdgeFailure::Origin(Arc::new(Panicked)), Failure::Unreachable),
-        }
+        (tokio::spawn(fill.run::<B, RB>()), told)
     }
 
     fn stored(&self, source: Source<'_>, status: StatusCode) -> Response<EdgeBody> {
@@ -207,7 +225,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: Some(reason),
         };
-        self.shared.telemetry.missed(self.want.reason, Some(reason));
+        self.not_stored(reason);
         let source = Source { object, original: Some(header), resume: None };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
@@ -217,8 +235,16 @@ impl<S> Miss<S> {
         response: Response<http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>>,
         reason: Reason,
     ) -> Response<EdgeBody> {
+        let telemetry = &self.shared.telemetry;
+        self.not_stored(reason);
+        let meter = telemetry.meter(Some(self.key.hash()));
+        let response = response.map(|body| EdgeBody::passed(body, meter));
+        self.shared.pass_back(response, self.want.reason, Some(reason))
+    }
+
+    fn not_stored(&self, reason: Reason) {
         self.shared.telemetry.missed(self.want.reason, Some(reason));
-        self.shared.pass_back(response.map(EdgeBody::passed), self.want.reason, Some(reason))
+        self.shared.telemetry.not_found_again(&self.key, reason);
     }
 
     /// The origin failed: something stale, the fallback, or the truth.
@@ -231,7 +257,6 @@ impl<S> Miss<S> {
             let purged = verdict == Verdict::Soft;
             let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules);
             if let (Some(right), true) = (right, verdict != Verdict::Hard) {
-                shared.telemetry.hit(right, object.length().unwrap_or(0));
                 let source = Source::stored(object);
                 return shared.respond(
                     source,
@@ -243,6 +268,7 @@ impl<S> Miss<S> {
             }
             failure = failure.not_validated();
         }
+        shared.telemetry.not_found_again(&self.key, Reason::OriginFailed);
         if let Some(response) =
             shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri))
         {
@@ -251,6 +277,7 @@ impl<S> Miss<S> {
                 .headers_mut()
                 .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             response.extensions_mut().insert(failure);
+            shared.telemetry.failed(Reason::OriginFailed);
             return shared.pass_back(response, self.want.reason, Some(Reason::OriginFailed));
         }
         shared.refusal(failure, Reason::OriginFailed)

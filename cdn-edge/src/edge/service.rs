@@ -69,8 +69,8 @@ impl fmt::Debug for EdgeLayer {
 /// of their own.
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: S,
-    shared: Arc<Shared>,
+    pub(super) inner: S,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<S> Edge<S> {
@@ -102,7 +102,10 @@ where
         let shared = &self.shared;
         let key = match shared.read(&request) {
             Ok(key) => key,
-            Err(failure) => return EdgeFuture::ready(shared.refusal(failure, Reason::BadHeader)),
+            Err(failure) => {
+                let reason = failure.reason();
+                return EdgeFuture::ready(shared.refusal(failure, reason));
+            }
         };
         let facts = Facts::read(&request, &shared.rules);
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {

@@ -24,7 +24,7 @@ use crate::object::{Caps, Entry, Object, Shapes};
 use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Holdings, Stats, Telemetry};
 
 /// An edge.
 pub(super) struct Shared {
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     pub(super) ages: Numerals,
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
-    pub(super) telemetry: Telemetry,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) boundaries: AtomicU64,
     pub(super) fallback: Option<Fallback>,
 }
@@ -148,7 +148,6 @@ impl Shared {
                 let object = objects[at];
                 let response =
                     self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
-                self.telemetry.hit(reason, object.length().unwrap_or(0));
                 let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
                 Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
             }
@@ -167,7 +166,6 @@ impl Shared {
                         now,
                         &self.rules,
                     ) {
-                        self.telemetry.hit(right, object.length().unwrap_or(0));
                         let response = self.respond(
                             Source::stored(object),
                             facts,
@@ -203,15 +201,25 @@ impl Shared {
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
+        let mut is_put = false;
         let stored = self.memory.update(key.hash(), |old| {
             if self.changes.since(key.hash(), began) {
                 return Change::Keep;
             }
-            Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
-                .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+            let entry = Entry::with(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                Arc::clone(object),
+                self.limits.caps,
+            );
+            is_put = entry.is_some();
+            entry.map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
         });
         if stored.is_err() {
             return;
+        }
+        if is_put {
+            self.telemetry.stored();
         }
         if let Some(versions) = &self.versions {
             for old in versions.stored(key, self.seed) {
@@ -320,6 +328,26 @@ impl Shared {
         xxhash_rust::xxh3::xxh3_128_with_seed(&bytes, self.seed)
     }
 
+    /// What happened so far, and what is stored.
+    pub(super) fn stats(&self) -> Stats {
+        let stats = self.telemetry.stats(Holdings {
+            objects: self.memory.len(),
+            bytes: self.memory.weight(),
+            capacity: self.memory.capacity(),
+            evictions: self.memory.evictions().count,
+            in_flight: self.flights.len(),
+        });
+        self.telemetry.hand_over(&stats);
+        stats
+    }
+
+    /// Has the recorder told what happened, now and then.
+    pub(super) fn hand_over(&self, now: Now) {
+        if self.telemetry.is_due(now.tick) {
+            self.stats();
+        }
+    }
+
     /// A boundary that no body holds by chance.
     pub(super) fn boundary(&self) -> String {
         let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
@@ -330,7 +358,7 @@ impl Shared {
 }
 
 /// The fields that the newest of the variants was chosen by.
-fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
+pub(super) fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
     variants
         .iter()
         .rev()
