@@ -63,11 +63,11 @@ impl<S> Miss<S> {
                 .shared
                 .flights
                 .join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
-            let flight = match role {
+            let mut flight = match role {
                 Role::Lead(lead) => return self.lead::<B, RB>(Some(lead)).await,
                 Role::Wait(flight) => flight,
             };
-            let waited = tokio::time::timeout(self.shared.limits.collapse, flight.wait()).await;
+            let waited = tokio::time::timeout(self.shared.limits.collapse, flight.landed()).await;
             match waited {
                 Err(_) | Ok(Landing::Unshared) => alone = true,
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),

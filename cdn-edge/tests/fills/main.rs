@@ -4,6 +4,7 @@
 mod broken;
 mod collapse;
 mod large;
+mod leaving;
 #[allow(dead_code, reason = "other suites use the rest of it")]
 #[path = "../support/mod.rs"]
 mod support;
