@@ -73,10 +73,15 @@ impl<S> Miss<S> {
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),
                 Ok(Landing::Shared(object, resume)) => {
                     if self.fits(&object) {
-                        if self.shared.invalidations.verdict(&object.marks) == Verdict::Valid {
-                            return self.collapsed(&object, resume);
+                        let response = self.collapsed(&object, resume);
+                        // Looked at when the reader has its place: from then on nothing gets lost. A body that is
+                        // broken already is answered as it is: to ask again would multiply a failure.
+                        let is_whole = object.content.state() != State::Windowed;
+                        if is_whole && self.is_valid(&object) {
+                            self.shared.telemetry.collapsed(self.want.reason);
+                            return response;
                         }
-                        // A purge came between: what it brought is of before.
+                        // A purge came between, or the body is too large to be kept and its beginning may be gone.
                     } else {
                         varies =
                             object.stored.selecting().map(|selecting| selecting.names().into());
@@ -95,11 +100,15 @@ impl<S> Miss<S> {
         match flight.landed() {
             None => true,
             Some(Landing::Shared(object, _)) => {
-                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
-                    && object.content.state() != State::Failed
+                self.is_valid(&object)
+                    && matches!(object.content.state(), State::Filling | State::Whole)
             }
             Some(Landing::Unshared | Landing::Failed(..)) => false,
         }
+    }
+
+    fn is_valid(&self, object: &Object) -> bool {
+        self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
     }
 
     fn fits(&self, object: &Object) -> bool {
@@ -171,7 +180,6 @@ impl<S> Miss<S> {
         let reason = self.want.reason;
         let via =
             Via::Forwarded { reason, status: None, stored: false, collapsed: true, detail: None };
-        self.shared.telemetry.collapsed(reason);
         let source = Source { object, original: None, resume };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }

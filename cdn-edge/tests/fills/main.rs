@@ -1,6 +1,7 @@
 //! How the edge fetches: one request for all who ask, bodies that stream to everybody, and what becomes of them
 //! when somebody leaves or breaks off.
 
+mod bodies;
 mod broken;
 mod collapse;
 mod large;
