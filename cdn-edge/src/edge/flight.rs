@@ -101,6 +101,13 @@ impl Flights {
         Role::Lead(Lead { flights: Arc::clone(self), key, flight })
     }
 
+    /// Joins the flight for a key, if there is one that is of use.
+    pub(super) fn find(&self, key: u128, is_of_use: impl FnOnce(&Flight) -> bool) -> Option<Wait> {
+        let shard = lock(self.shard(key));
+        let flight = shard.get(&key).filter(|flight| is_of_use(flight))?;
+        Some(Wait(flight.landing.subscribe()))
+    }
+
     /// Begins a flight if there is none.
     pub(super) fn begin(self: &Arc<Self>, key: u128, began: Sequence) -> Option<Lead> {
         match self.join(key, began, |_| true) {

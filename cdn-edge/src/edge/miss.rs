@@ -53,16 +53,7 @@ impl<S> Miss<S> {
             if alone {
                 break;
             }
-            let flight = self.shared.flight_key(
-                &self.key,
-                varies.as_deref(),
-                &self.facts,
-                &self.parts.headers,
-            );
-            let role = self
-                .shared
-                .flights
-                .join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
+            let role = self.join(varies.as_deref());
             let mut flight = match role {
                 Role::Lead(lead) => return self.lead::<B, RB>(Some(lead)).await,
                 Role::Wait(flight) => flight,
@@ -90,6 +81,20 @@ impl<S> Miss<S> {
             }
         }
         self.lead::<B, RB>(None).await
+    }
+
+    fn join(&self, varies: Option<&[HeaderName]>) -> Role {
+        let Shared { flights, changes, .. } = &*self.shared;
+        let key =
+            |facts: &Facts| self.shared.flight_key(&self.key, varies, facts, &self.parts.headers);
+        // Whoever wants a part takes it from the whole, if that is on its way.
+        if self.facts.range {
+            let whole = Facts { range: false, ..self.facts.clone() };
+            if let Some(wait) = flights.find(key(&whole), |flight| self.is_of_use(flight)) {
+                return Role::Wait(wait);
+            }
+        }
+        flights.join(key(&self.facts), changes.now(), |flight| self.is_of_use(flight))
     }
 
     /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.

@@ -99,6 +99,36 @@ async fn callers_of_two_variants_cost_a_request_each_and_get_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn waiters_with_a_condition_or_a_range_share_the_fill() {
+    let origin = Origin::new(|_| async {
+        sleep(HEAD).await;
+        let fields = [("cache-control", "max-age=60"), ("etag", "\"a\"")];
+        Ok(answer(&fields, full("0123456789")))
+    });
+    let edge = edge(origin.clone(), |edge| edge);
+    let with = |name: &'static str, value: &'static str| {
+        let mut request = get("/page");
+        request.headers_mut().insert(name, value.parse().unwrap());
+        let edge = edge.clone();
+        async move {
+            let response = ask(&edge, request).await;
+            (response.status(), text(response).await.unwrap())
+        }
+    };
+    let (whole, condition, range, beyond) = tokio::join!(
+        page(&edge, "/page"),
+        with("if-none-match", "\"a\""),
+        with("range", "bytes=2-4"),
+        with("range", "bytes=20-"),
+    );
+    assert_eq!(whole, (StatusCode::OK, "0123456789".to_owned()));
+    assert_eq!(condition, (StatusCode::NOT_MODIFIED, String::new()));
+    assert_eq!(range, (StatusCode::PARTIAL_CONTENT, "234".to_owned()));
+    assert_eq!(beyond.0, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(origin.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hundred_callers_of_one_range_cost_one_request() {
     let origin = Origin::new(|asked| async move {
         sleep(HEAD).await;
