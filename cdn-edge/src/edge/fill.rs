@@ -228,7 +228,8 @@ impl<S> Fill<S> {
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
         self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
-        shared.take_in(&self.key, filler, body, &object, self.began, is_asked_for).await;
+        let give_up = is_asked_for.then_some(GiveUp { lead: self.lead.as_ref() });
+        shared.take_in(&self.key, filler, body, &object, self.began, give_up).await;
     }
 
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
@@ -332,15 +333,34 @@ impl Shared {
         body: RB,
         object: &Arc<Object>,
         began: Sequence,
-        may_stop: bool,
+        give_up: Option<GiveUp<'_>>,
     ) where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
         let meter = self.telemetry.meter(Some(key.hash()));
-        if drive(filler, body, object, may_stop, self, meter).await {
+        if drive(filler, body, object, give_up, self, meter).await {
             self.store(key, object, began);
         }
+    }
+}
+
+/// A fill may be given up when nobody reads its body any more.
+#[derive(Clone, Copy)]
+pub(super) struct GiveUp<'a> {
+    /// Whom others wait for, who are about to read it.
+    pub(super) lead: Option<&'a Lead>,
+}
+
+/// Waits until nobody reads a body, and nobody is about to.
+async fn abandoned(content: &Content, give_up: Option<GiveUp<'_>>) {
+    loop {
+        content.abandoned().await;
+        let Some(lead) = give_up.and_then(|give_up| give_up.lead) else { return };
+        if lead.retire() && content.readers() == 0 {
+            return;
+        }
+        lead.told().await;
     }
 }
 
@@ -349,7 +369,7 @@ async fn drive<RB>(
     mut filler: Filler,
     body: RB,
     object: &Arc<Object>,
-    may_stop: bool,
+    give_up: Option<GiveUp<'_>>,
     shared: &Shared,
     mut meter: Meter,
 ) -> bool
@@ -364,7 +384,7 @@ where
         let frame = tokio::select! {
             biased;
             frame = frame(body.as_mut()) => frame,
-            () = content.abandoned(), if may_stop && !is_worth_finishing(got, object.length()) => return false,
+            () = abandoned(&content, give_up), if give_up.is_some() && !is_worth_finishing(got, object.length()) => return false,
         };
         match frame {
             Some(Ok(data)) => {

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::error::BoxError;
-use super::fill::end_to_end;
+use super::fill::{GiveUp, end_to_end};
 use super::forward;
 use super::serve::{Source, Via};
 use super::shared::Shared;
@@ -151,7 +151,9 @@ impl Shared {
             Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
         let answer = self.respond(source, &facts, request, now, via);
         let (shared, key) = (Arc::clone(self), key.clone());
-        tokio::spawn(async move { shared.take_in(&key, filler, body, &object, began, true).await });
+        tokio::spawn(async move {
+            shared.take_in(&key, filler, body, &object, began, Some(GiveUp { lead: None })).await
+        });
         Ok(answer)
     }
 
