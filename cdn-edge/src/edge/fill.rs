@@ -83,7 +83,7 @@ impl<S> Fill<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let mut stored = self.stored.take();
+        let mut stored = self.stored.clone();
         // Twice at most: a 304 about something else is followed by a request without conditions.
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
@@ -199,13 +199,12 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
-            shared.telemetry.origin_failed();
             // Whoever has something stale that may stand in does not want this.
             if self.stored_may_stand_in(trouble, now) {
-                shared.mark_failed(&self.key, now);
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
+            shared.telemetry.origin_failed();
         }
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
