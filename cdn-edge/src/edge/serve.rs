@@ -32,6 +32,8 @@ pub(super) enum Via {
         /// Why it was not stored, or what it was served for.
         detail: Option<Reason>,
     },
+    /// Neither: the edge itself refuses.
+    Refused(Reason),
 }
 
 /// What is served.
@@ -171,6 +173,11 @@ impl Shared {
                 };
                 status.write(text);
             }),
+            Via::Refused(reason) => written(|text| {
+                let detail = Some(reason.as_str());
+                let status = CacheStatus { detail, cache: &self.name, ..CacheStatus::default() };
+                status.write(text);
+            }),
         }
     }
 
@@ -185,8 +192,16 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let via =
-            Via::Forwarded { reason, status: None, stored: false, collapsed: false, detail: None };
+        let via = match reason {
+            Reason::OriginFailed => Via::Forwarded {
+                reason,
+                status: None,
+                stored: false,
+                collapsed: false,
+                detail: None,
+            },
+            _ => Via::Refused(reason),
+        };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response.extensions_mut().insert(failure);
         response

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::builder::EdgeBuilder;
-use super::error::BoxError;
+use super::error::{BoxError, EdgeFailure};
 use super::fill::Fill;
 use super::future::EdgeFuture;
 use super::handle::EdgeHandle;
@@ -102,7 +102,13 @@ where
         let shared = &self.shared;
         let key = match shared.read(&request) {
             Ok(key) => key,
-            Err(failure) => return EdgeFuture::ready(shared.refusal(failure, Reason::BadHeader)),
+            Err(failure) => {
+                let reason = match failure {
+                    EdgeFailure::Loop => Reason::Loop,
+                    _ => Reason::BadHeader,
+                };
+                return EdgeFuture::ready(shared.refusal(failure, reason));
+            }
         };
         let facts = Facts::read(&request, &shared.rules);
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {
