@@ -75,7 +75,8 @@ async fn a_range_beyond_the_end_is_416_with_the_length() {
 #[tokio::test(start_paused = true)]
 async fn a_416_is_never_stored() {
     let site = Site::rfc();
-    site.origin.next(Reply::status(416).control("max-age=600").field("content-range", "bytes */10"));
+    site.origin
+        .next(Reply::status(416).control("max-age=600").field("content-range", "bytes */10"));
     site.origin.always(file());
     assert_eq!(site.get(&[("range", "bytes=99-")]).await.status, 416);
     assert_eq!(site.page().await.body, BODY);

@@ -50,9 +50,7 @@ async fn it_forbids_what_cache_control_allows() {
 // 2.2
 #[tokio::test(start_paused = true)]
 async fn expires_does_not_count_beside_it() {
-    let reply = |cdn| {
-        Reply::ok("page").field("cdn-cache-control", cdn).field("expires", date(600))
-    };
+    let reply = |cdn| Reply::ok("page").field("cdn-cache-control", cdn).field("expires", date(600));
     assert!(is_fresh_after(reply("max-age=60"), 59).await);
     assert!(!is_fresh_after(reply("max-age=60"), 60).await);
     assert!(!is_fresh_after(reply("public"), 1).await, "no lifetime in it is none");
@@ -164,7 +162,8 @@ async fn a_huge_lifetime_in_it_is_the_longest_that_there_is() {
 // A targeted field does not make private what the request made so (RFC 9111, 3.5).
 #[tokio::test(start_paused = true)]
 async fn a_request_with_credentials_needs_leave_in_it() {
-    for (cdn, shared) in [("max-age=60", false), ("max-age=60, public", true), ("s-maxage=60", true)]
+    for (cdn, shared) in
+        [("max-age=60", false), ("max-age=60, public", true), ("s-maxage=60", true)]
     {
         let site = Site::secure().saying(targeted(cdn, "public, max-age=600"));
         site.get(&[("authorization", "Basic eA==")]).await;

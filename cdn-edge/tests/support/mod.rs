@@ -303,8 +303,7 @@ impl Site {
 
     /// Sends a request to `example.com`.
     pub async fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Served {
-        let mut request =
-            Request::builder().method(method).uri(path).header("host", "example.com");
+        let mut request = Request::builder().method(method).uri(path).header("host", "example.com");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
