@@ -114,6 +114,14 @@ async fn its_age_and_date_count() {
     assert_eq!((second.age(), second.field("date")), (Some(3), Some(date(7))));
 }
 
+// RFC 9110, 6.6.1: one without a date is of the moment of its arrival.
+#[tokio::test(start_paused = true)]
+async fn a_304_without_a_date_is_not_as_old_as_what_it_updates() {
+    let (_, _, second) = validated(page(), holds().undated()).await;
+    assert_eq!((second.is_hit(), second.age()), (true, Some(0)));
+    assert_eq!(second.field("date"), Some(date(10)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_strong_tag_is_another_page_and_it_is_asked_for_without_conditions() {
     for tag in ["\"b\"", "W/\"b\""] {
