@@ -336,6 +336,9 @@ impl Shared {
         if drive(filler, body, object, may_stop, self).await {
             self.store(key, object, began);
             self.telemetry.stored();
+            if object.stored.span().is_some() {
+                self.combine(key, object, began).await;
+            }
         }
     }
 }
