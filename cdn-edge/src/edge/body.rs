@@ -110,15 +110,20 @@ pin_project_lite::pin_project! {
     ///
     /// A GET goes on without its body: the answer would be stored for everybody, and nothing of the body is
     /// in the key ("fat GET").
-    #[project = OriginBodyProj]
-    pub enum OriginBody<B> {
-        /// None.
-        Empty,
-        /// The client's.
-        Client {
-            #[pin]
-            body: B,
-        },
+    #[derive(Debug)]
+    pub struct OriginBody<B> {
+        #[pin]
+        body: Option<B>,
+    }
+}
+
+impl<B> OriginBody<B> {
+    pub(super) fn none() -> Self {
+        Self { body: None }
+    }
+
+    pub(super) fn client(body: B) -> Self {
+        Self { body: Some(body) }
     }
 }
 
@@ -130,32 +135,17 @@ impl<B: Body> Body for OriginBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project() {
-            OriginBodyProj::Empty => Poll::Ready(None),
-            OriginBodyProj::Client { body } => body.poll_frame(cx),
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Client { body } => body.is_end_stream(),
-        }
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Client { body } => body.size_hint(),
-        }
-    }
-}
-
-impl<B> fmt::Debug for OriginBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "Empty",
-            Self::Client { .. } => "Client",
-        })
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

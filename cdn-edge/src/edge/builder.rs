@@ -57,6 +57,7 @@ impl EdgeBuilder {
                 window: 8 << 20,
                 collapse: Duration::from_secs(10),
                 first_byte: Duration::from_secs(30),
+                stall: Duration::from_secs(60),
                 hit_for_miss: Duration::from_secs(10),
                 retry: Duration::from_secs(1),
                 caps: Caps { variants: 32, parts: 16 },

@@ -253,11 +253,10 @@ impl<S> Fill<S> {
     }
 
     fn unshared(&mut self, reason: Reason, now: Now) {
-        // Of this request, not of the key.
-        let is_personal =
-            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
-        if !is_personal && !self.facts.range {
-            self.shared.mark_unshared(&self.key, now);
+        // Of whom it was for, not of the key.
+        let is_personal = matches!(reason, Reason::Authorization | Reason::Cookie);
+        if reason != Reason::RequestNoStore && !self.facts.range {
+            self.shared.mark_unshared(&self.key, is_personal, now);
         }
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Unshared);
@@ -368,8 +367,11 @@ where
             Some(Ok(data)) => {
                 got += data.len() as u64;
                 shared.telemetry.received(data.len() as u64);
-                if filler.push(data).await.is_err() {
-                    return false;
+                // Only a body that is not kept ever waits here, for its fastest reader.
+                match tokio::time::timeout(shared.limits.stall, filler.push(data)).await {
+                    Ok(Ok(())) => {}
+                    // Nobody reads it any more, it is longer than it said, or its readers have stopped.
+                    Ok(Err(_)) | Err(_) => return false,
                 }
             }
             Some(Err(error)) => {

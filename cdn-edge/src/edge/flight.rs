@@ -95,6 +95,11 @@ impl Flights {
         Role::Lead(Lead { flights: Arc::clone(self), key, flight })
     }
 
+    /// The flight for a key.
+    pub(super) fn find(&self, key: u128) -> Option<Arc<Flight>> {
+        lock(self.shard(key)).get(&key).cloned()
+    }
+
     /// Begins a flight if there is none.
     pub(super) fn begin(self: &Arc<Self>, key: u128, began: Sequence) -> Option<Lead> {
         match self.join(key, began, |_| true) {

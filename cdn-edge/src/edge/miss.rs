@@ -49,6 +49,9 @@ impl<S> Miss<S> {
     {
         let mut varies: Option<Box<[HeaderName]>> = self.want.varies.take();
         let mut alone = self.want.alone;
+        if let Some(response) = self.part_of_whole(varies.as_deref()) {
+            return response;
+        }
         for _ in 0..JOINS {
             if alone {
                 break;
@@ -85,6 +88,24 @@ impl<S> Miss<S> {
             }
         }
         self.lead::<B, RB>(None).await
+    }
+
+    /// The answer to a range from a flight for the whole, if one has landed.
+    fn part_of_whole(&self, varies: Option<&[HeaderName]>) -> Option<Response<EdgeBody>> {
+        if !self.facts.range {
+            return None;
+        }
+        let whole = Facts { range: false, ..self.facts.clone() };
+        let flight = self.shared.flight_key(&self.key, varies, &whole, &self.parts.headers);
+        let flight = self.shared.flights.find(flight).filter(|flight| self.is_of_use(flight))?;
+        match flight.landed() {
+            Some(Landing::Shared(object, resume))
+                if self.fits(&object) && object.length().is_some() =>
+            {
+                Some(self.collapsed(&object, resume))
+            }
+            _ => None,
+        }
     }
 
     /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.

@@ -117,7 +117,7 @@ where
         match shared.ask(&key, &facts, request.headers(), shared.clock.now()) {
             Ask::Answer(response, behind) => {
                 if let Some(object) = behind {
-                    self.refresh::<B, RB>(request, facts, key, object);
+                    self.refresh::<B, RB>(request, &facts, key, object);
                 }
                 EdgeFuture::ready(response)
             }
@@ -162,7 +162,7 @@ impl<S> Edge<S> {
     fn refresh<B, RB>(
         &self,
         request: Request<B>,
-        facts: Facts,
+        facts: &Facts,
         key: crate::key::Key,
         object: Arc<crate::object::Object>,
     ) where
@@ -178,7 +178,7 @@ impl<S> Edge<S> {
         let facts = Facts {
             verb: Verb::Get,
             range: facts.range && object.stored.span().is_some(),
-            ..facts
+            ..facts.clone()
         };
         let flight = self.shared.flight_key(&key, varies.as_deref(), &facts, request.headers());
         let Some(lead) = self.shared.flights.begin(flight, self.shared.changes.now()) else {

@@ -17,6 +17,7 @@ use super::forward::Manner;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
+use crate::field::vary::Form;
 use crate::field::{cdn_loop, groups, tags};
 use crate::key::{BadTarget, Key, KeyRules, Versions};
 use crate::object::{Caps, Combination, Entry, Object, Shapes};
@@ -63,6 +64,8 @@ pub(super) struct Limits {
     pub(super) window: u64,
     /// How long a request waits for another's answer before it asks the origin itself.
     pub(super) collapse: Duration,
+    /// How long a body that is not kept may wait for its readers.
+    pub(super) stall: Duration,
     /// How long the origin's header may take.
     pub(super) first_byte: Duration,
     /// How long a key counts as not storable.
@@ -183,7 +186,8 @@ impl Shared {
                 })
             }
             Lookup::Fetch(reason) => {
-                let alone = entry.as_ref().is_some_and(|entry| entry.passes(now.tick));
+                let is_personal = facts.is_personal(&self.rules);
+                let alone = entry.as_ref().is_some_and(|entry| entry.passes(is_personal, now.tick));
                 let reason = if alone { Reason::HitForMiss } else { reason };
                 Ask::Origin(Want { reason, stored: None, varies: varies(variants), alone })
             }
@@ -271,11 +275,16 @@ impl Shared {
     }
 
     /// Notes that the response to a key may not be shared, so that the next ones do not wait for each other.
-    pub(super) fn mark_unshared(&self, key: &Key, now: Now) {
+    pub(super) fn mark_unshared(&self, key: &Key, is_personal: bool, now: Now) {
         let until = now.tick + millis(self.limits.hit_for_miss);
         let _ = self.memory.update(key.hash(), |old| {
             let old = old.filter(|old| old.key() == key.bytes());
-            Change::Put(Arc::new(Entry::passing(old.map(AsRef::as_ref), key.bytes(), until)))
+            Change::Put(Arc::new(Entry::passing(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                until,
+                is_personal,
+            )))
         });
     }
 
@@ -308,7 +317,8 @@ impl Shared {
         Marks::new(since, key.without_query(), all)
     }
 
-    /// The flight for a request: one key, one set of values for the fields it varies on, one range.
+    /// The flight for a request: one key, one set of values for the fields it varies on, one range, and whether it
+    /// tells who asks.
     pub(super) fn flight_key(
         &self,
         key: &Key,
@@ -316,10 +326,13 @@ impl Shared {
         facts: &Facts,
         request: &HeaderMap,
     ) -> u128 {
-        if varies.is_none() && !facts.range {
+        let is_personal = facts.is_personal(&self.rules);
+        if varies.is_none() && !facts.range && !is_personal {
             return key.hash();
         }
-        let mut bytes = key.hash().to_le_bytes().to_vec();
+        let mut bytes = Form::from_slice(&key.hash().to_le_bytes());
+        // Whose answer may turn out to be theirs alone wait for each other, and nobody else for them.
+        bytes.push(u8::from(is_personal));
         crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
         if facts.range {
             for name in [header::RANGE, header::IF_RANGE] {

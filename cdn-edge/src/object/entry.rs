@@ -10,6 +10,8 @@ pub(crate) struct Entry {
     variants: Box<[Arc<Object>]>,
     /// Until this tick the key counts as not storable (hit-for-miss).
     pass_until: u64,
+    /// Until this tick it counts so for requests that tell who asks.
+    personal_until: u64,
     /// Until this tick the origin, which failed, is not asked again while something stale can stand in.
     wait_until: u64,
 }
@@ -24,16 +26,25 @@ pub(crate) struct Caps {
 }
 
 impl Entry {
-    /// The entry with a marker: the last answer could not be stored.
-    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64) -> Self {
+    /// The entry with a marker: the last answer could not be stored, at all or because of who had asked.
+    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64, is_personal: bool) -> Self {
         let variants = old.map_or_else(Box::default, |old| old.variants.clone());
-        Self { key: key.into(), variants, pass_until: until, wait_until: 0 }
+        let pass_until = if is_personal { old.map_or(0, |old| old.pass_until) } else { until };
+        let personal_until =
+            if is_personal { until } else { old.map_or(0, |old| old.personal_until) };
+        Self { key: key.into(), variants, pass_until, personal_until, wait_until: 0 }
     }
 
     /// The entry with the note that its origin failed.
     pub(crate) fn waiting(old: &Self, until: u64) -> Self {
         let (key, variants) = (old.key.clone(), old.variants.clone());
-        Self { key, variants, pass_until: old.pass_until, wait_until: until }
+        Self {
+            key,
+            variants,
+            pass_until: old.pass_until,
+            personal_until: old.personal_until,
+            wait_until: until,
+        }
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -45,8 +56,8 @@ impl Entry {
     }
 
     /// Whether the key was found not storable a moment ago.
-    pub(crate) fn passes(&self, tick: u64) -> bool {
-        tick < self.pass_until
+    pub(crate) fn passes(&self, is_personal: bool, tick: u64) -> bool {
+        tick < self.pass_until || is_personal && tick < self.personal_until
     }
 
     /// Whether the origin failed for it a moment ago.
@@ -76,7 +87,13 @@ impl Entry {
         let is_part = object.stored.span.is_some();
         variants.push(object);
         bound(&mut variants, is_part, caps);
-        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        Some(Self {
+            key: key.into(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.map_or(0, |old| old.personal_until),
+            wait_until: 0,
+        })
     }
 
     /// The entry with one response in place of another, if that is still there.
@@ -86,7 +103,13 @@ impl Entry {
         // It is the newest now.
         variants.remove(at);
         variants.push(with);
-        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        Some(Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.personal_until,
+            wait_until: 0,
+        })
     }
 
     /// The entry with one response in place of the parts that it was made of, if they are all still there, and
@@ -117,6 +140,7 @@ impl Entry {
             key: old.key.clone(),
             variants: variants.into(),
             pass_until: old.pass_until,
+            personal_until: old.personal_until,
             wait_until: old.wait_until,
         })
     }
@@ -125,11 +149,12 @@ impl Entry {
     pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
         let variants: Vec<_> =
             old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
-        let left = !variants.is_empty() || old.pass_until > 0;
+        let left = !variants.is_empty() || old.pass_until.max(old.personal_until) > 0;
         left.then(|| Self {
             key: old.key.clone(),
             variants: variants.into(),
             pass_until: old.pass_until,
+            personal_until: old.personal_until,
             wait_until: old.wait_until,
         })
     }

@@ -237,8 +237,8 @@ impl Served {
 
     /// What this edge says in Cache-Status.
     pub fn cache_status(&self) -> String {
-        let lines = self.headers.get_all("cache-status").iter();
-        lines.last().unwrap().to_str().unwrap().to_owned()
+        let mut lines = self.headers.get_all("cache-status").iter();
+        lines.next_back().unwrap().to_str().unwrap().to_owned()
     }
 
     /// Whether the answer came from the store.
