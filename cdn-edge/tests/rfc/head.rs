@@ -119,3 +119,35 @@ async fn a_head_concerns_the_variant_that_its_request_selects() {
     site.get(&[("x", "2")]).await;
     assert_eq!(site.asked(), 4);
 }
+
+// What cannot be stored because of who asked says nothing of what is stored.
+#[tokio::test(start_paused = true)]
+async fn a_head_with_credentials_or_a_cookie_takes_nothing_away() {
+    for (site, name, value) in [
+        (Site::secure(), "authorization", "Basic eA=="),
+        (Site::secure(), "cookie", "id=1"),
+        (Site::rfc(), "cache-control", "no-store"),
+    ] {
+        site.origin.next(page());
+        site.page().await;
+        pass(60).await;
+        site.origin.next(about(200).field("etag", "\"a\""));
+        site.ask("HEAD", "/", &[(name, value)]).await;
+        site.origin.next(Reply::status(304).control("max-age=60"));
+        assert_eq!(site.page().await.body, "page", "{name}");
+        assert_eq!(site.origin.last().field("if-none-match").as_deref(), Some("\"a\""), "{name}");
+    }
+}
+
+// A HEAD may change what everybody gets, so nothing goes along that could change its answer and is in no key.
+#[tokio::test(start_paused = true)]
+async fn a_head_reaches_the_origin_without_unkeyed_fields() {
+    let fields = [("x-forwarded-host", "evil.example"), ("x-original-url", "/evil"), ("x", "y")];
+    for (site, kept) in [(Site::secure(), None), (Site::rfc(), Some("evil.example"))] {
+        let site = site.saying(page());
+        site.ask("HEAD", "/", &fields).await;
+        let asked = site.origin.last();
+        assert_eq!(asked.field("x-forwarded-host").as_deref(), kept);
+        assert_eq!(asked.field("x").as_deref(), Some("y"));
+    }
+}
