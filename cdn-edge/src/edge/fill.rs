@@ -172,8 +172,12 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // Because of who asks: to others it is as good as before.
+                if !matches!(reason, Reason::Authorization | Reason::Cookie) {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
+                let header = end_to_end(header);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
             Freshened::Mismatch => return Err(Mismatch),

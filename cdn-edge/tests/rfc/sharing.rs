@@ -133,6 +133,23 @@ async fn the_answer_to_a_cookie_needs_leave_as_it_comes() {
     }
 }
 
+// A 304 to somebody with a cookie is no reason to forget what others get.
+#[tokio::test(start_paused = true)]
+async fn a_304_to_a_cookie_leaves_the_stored_page() {
+    let site = Site::secure();
+    site.origin.next(page("max-age=10").field("etag", "\"a\""));
+    site.page().await;
+    pass(10).await;
+    let holds = Reply::status(304).control("max-age=10").field("surrogate-key", "x");
+    site.origin.always(holds);
+    let served = site.get(&[("cookie", "id=1")]).await;
+    assert_eq!((served.status, served.body.as_str()), (200, "page"));
+    assert_eq!(served.field("surrogate-key"), None);
+    assert_eq!(site.page().await.body, "page");
+    assert_eq!(site.origin.last().field("if-none-match").as_deref(), Some("\"a\""));
+    assert!(site.page().await.is_hit());
+}
+
 // A page that is stored without a cookie answers those with one: it does not vary on it.
 #[tokio::test(start_paused = true)]
 async fn a_request_with_a_cookie_is_answered_from_the_store() {
