@@ -178,8 +178,12 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // Because of who asks: to others it is as good as before.
+                if !matches!(reason, Reason::Authorization | Reason::Cookie) {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
+                let header = end_to_end(header);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
             Freshened::Mismatch => return Err(Mismatch),
@@ -357,6 +361,9 @@ impl Shared {
         let meter = self.telemetry.meter(Some(home.key.hash()));
         if drive(filler, body, object, give_up, self, meter).await {
             self.store(home, object);
+            if object.stored.span().is_some() {
+                self.combine(&home.key, object, home.began).await;
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::content::Budget;
 use crate::field::vary::Form;
 use crate::field::{cdn_loop, groups, no_vary_search, tags};
 use crate::key::{BadTarget, Key, KeyRules, Learned, Versions};
-use crate::object::{Caps, Entry, Object, Shapes};
+use crate::object::{Caps, Combination, Entry, Object, Shapes};
 use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
@@ -267,6 +267,31 @@ impl Shared {
                 let _ = self.memory.update(old, |_| Change::Remove);
             }
         }
+    }
+
+    /// Makes one response of a part that has just been stored and those that it belongs to.
+    pub(super) async fn combine(&self, key: &Key, part: &Arc<Object>, began: Sequence) {
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
+        else {
+            return;
+        };
+        let valid = entry
+            .variants()
+            .iter()
+            .filter(|object| self.invalidations.verdict(&object.marks) == Verdict::Valid);
+        let Some(combination) = Combination::of(part, valid, self.limits.object) else { return };
+        let Some(object) = combination.object(&self.shapes, &self.budget).await else { return };
+        let object = Arc::new(object);
+        // Whatever came between: a write has taken the parts out, a purge is compared with the oldest of them.
+        let _ = self.memory.update(key.hash(), |old| {
+            let old = old.filter(|old| old.key() == key.bytes());
+            let old = old.filter(|_| !self.changes.since(key.hash(), began));
+            old.and_then(|old| {
+                let (parts, with) = (combination.parts(), Arc::clone(&object));
+                Entry::combining(old, parts, with, self.limits.caps)
+            })
+            .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
     }
 
     /// Puts an updated response in the place of the one that it came from.
