@@ -119,10 +119,15 @@ fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
 }
 
 /// The stored fields, each replaced by what the update says of it (3.2).
-fn merge(header: &HeaderMap, update: &HeaderMap) -> HeaderMap {
+fn merge(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
     let mut update = update.clone();
     crate::field::connection::strip(&mut update);
-    let mut merged = header.clone();
+    let mut merged = stored.clone();
+    // Without a date of its own it was made when it came (RFC 9110, 6.6.1): the stored one would make what has
+    // just been found to hold as old as before.
+    if !update.contains_key(header::DATE) {
+        merged.remove(header::DATE);
+    }
     for name in update.keys().filter(|name| !DESCRIBES_BODY.contains(name)) {
         merged.remove(name);
         for value in update.get_all(name) {
