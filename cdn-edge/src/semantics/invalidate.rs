@@ -1,5 +1,4 @@
 use http::header::{self, HeaderMap};
-use http::uri::Authority;
 use http::{StatusCode, Uri};
 use smallvec::SmallVec;
 
@@ -54,22 +53,18 @@ fn same_origin(reference: &str, authority: &[u8], target: &str) -> Option<String
     if reference.starts_with('/') && !reference.starts_with("//") {
         return Some(reference.split('#').next().unwrap_or(reference).to_owned());
     }
-    let uri: Uri = reference
-        .strip_prefix("//")
-        .map_or(reference.to_owned(), |rest| format!("http://{rest}"))
-        .parse()
-        .ok()?;
-    match uri.authority().map(Authority::as_str) {
-        Some(other) if other.as_bytes().eq_ignore_ascii_case(authority) => {
-            Some(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned())
-        }
-        Some(_) => None,
-        // Relative to the directory of the target.
+    let absolute = match reference.strip_prefix("//") {
+        Some(rest) => format!("http://{rest}"),
+        None if reference.contains("://") => reference.to_owned(),
+        // Relative to the directory of the target; a colon may end another scheme.
         None => {
             let path = target.split('?').next().unwrap_or(target);
             let directory = &path[..path.rfind('/').map_or(0, |at| at + 1)];
             let reference = reference.split('#').next().unwrap_or(reference);
-            (!reference.contains(':')).then(|| format!("{directory}{reference}"))
+            return (!reference.contains(':')).then(|| format!("{directory}{reference}"));
         }
-    }
+    };
+    let uri: Uri = absolute.parse().ok()?;
+    let is_ours = uri.authority()?.as_str().as_bytes().eq_ignore_ascii_case(authority);
+    is_ours.then(|| uri.path_and_query().map_or("/", |path| path.as_str()).to_owned())
 }
