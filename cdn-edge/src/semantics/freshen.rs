@@ -81,6 +81,10 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
+        // Of whoever asked, and not of the response.
+        Admission::Refuse(Reason::Authorization | Reason::Cookie | Reason::RequestNoStore) => {
+            Head::Unrelated
+        }
         Admission::Refuse(_) => Head::Outdated,
     }
 }
