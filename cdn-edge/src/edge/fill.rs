@@ -172,7 +172,10 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // Said to somebody with credentials or a cookie, it says nothing about what others may have.
+                if !reason.is_personal() {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }

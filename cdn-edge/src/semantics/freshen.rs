@@ -82,9 +82,7 @@ pub fn head(
             Head::Updated(admitted)
         }
         // Of whoever asked, and not of the response.
-        Admission::Refuse(Reason::Authorization | Reason::Cookie | Reason::RequestNoStore) => {
-            Head::Unrelated
-        }
+        Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
         Admission::Refuse(_) => Head::Outdated,
     }
 }

@@ -50,6 +50,13 @@ impl Control {
         self.0.iter().filter(|it| it.name == name).filter_map(|it| it.argument).max()
     }
 
+    /// The number that is given for a name, if there is one and no other.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        let most = self.most(name)?;
+        let agrees = |it: &Directive| it.name != name || it.argument == Some(most);
+        self.0.iter().all(agrees).then_some(most)
+    }
+
     fn write(&self, headers: &mut HeaderMap) {
         let mut lines = vec![String::new()];
         for directive in &self.0 {

@@ -165,7 +165,7 @@ fn nothing_is_served_staler_than_it_may_be() {
         match reason {
             Reason::Fresh => prop_assert!(!behind),
             Reason::StaleWhileRevalidate => {
-                let allowed = case.told.control.most("stale-while-revalidate");
+                let allowed = case.told.control.number("stale-while-revalidate");
                 let allowed = allowed.unwrap_or(case.rules.stale_while_revalidate);
                 prop_assert!(staleness < i64::from(allowed));
             }
@@ -422,7 +422,7 @@ fn nothing_stands_in_for_a_failure_that_may_not_be_used_stale() {
             match right {
                 Reason::Fresh => prop_assert!(staleness == 0 && !case.purged),
                 Reason::StaleIfError => {
-                    let theirs = case.told.control.most("stale-if-error");
+                    let theirs = case.told.control.number("stale-if-error");
                     let asked = case.next.control.most("stale-if-error");
                     let asked = asked.filter(|_| case.rules.client_directives).unwrap_or(0);
                     let allowed = theirs.unwrap_or(case.rules.stale_if_error).max(asked);
