@@ -178,8 +178,8 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                // Because of who asks: to others it is as good as before.
-                if !matches!(reason, Reason::Authorization | Reason::Cookie) {
+                // Said to somebody with credentials or a cookie, it says nothing about what others may have.
+                if !reason.is_personal() {
                     shared.remove(&self.key, object);
                 }
                 self.unshared(reason, now);

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::builder::EdgeBuilder;
-use super::error::{BoxError, EdgeFailure};
+use super::error::BoxError;
 use super::fill::Fill;
 use super::future::EdgeFuture;
 use super::handle::EdgeHandle;

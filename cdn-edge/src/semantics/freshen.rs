@@ -81,10 +81,8 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
-        // That is about who asks, and not about what is stored.
-        Admission::Refuse(Reason::Authorization | Reason::Cookie | Reason::RequestNoStore) => {
-            Head::Unrelated
-        }
+        // Of whoever asked, and not of the response.
+        Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
         Admission::Refuse(_) => Head::Outdated,
     }
 }
