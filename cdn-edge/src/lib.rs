@@ -1,4 +1,4 @@
-//! An HTTP edge cache.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -50,37 +50,30 @@ impl<S> Miss<S> {
     {
         let mut varies: Option<Box<[HeaderName]>> = self.want.varies.take();
         let mut alone = self.want.alone;
-        if let Some(response) = self.part_of_whole(varies.as_deref()) {
-            return response;
-        }
         for _ in 0..JOINS {
             if alone {
                 break;
             }
-            let flight = self.shared.flight_key(
-                &self.key,
-                varies.as_deref(),
-                &self.facts,
-                &self.parts.headers,
-            );
-            let role = self
-                .shared
-                .flights
-                .join(flight, self.shared.changes.now(), |flight| self.is_of_use(flight));
-            let flight = match role {
+            let role = self.join(varies.as_deref());
+            let mut flight = match role {
                 Role::Lead(lead) => return self.lead::<B, RB>(Some(lead)).await,
                 Role::Wait(flight) => flight,
             };
-            let waited = tokio::time::timeout(self.shared.limits.collapse, flight.wait()).await;
+            let waited = tokio::time::timeout(self.shared.limits.collapse, flight.landed()).await;
             match waited {
                 Err(_) | Ok(Landing::Unshared) => alone = true,
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),
                 Ok(Landing::Shared(object, resume)) => {
                     if self.fits(&object) {
-                        if self.shared.invalidations.verdict(&object.marks) == Verdict::Valid {
-                            return self.collapsed(&object, resume);
+                        let response = self.collapsed(&object, resume);
+                        // Looked at when the reader has its place: from then on nothing gets lost. A body that is
+                        // broken already is answered as it is: to ask again would multiply a failure.
+                        let is_whole = object.content.state() != State::Windowed;
+                        if is_whole && self.is_valid(&object) {
+                            self.shared.telemetry.collapsed(self.want.reason);
+                            return response;
                         }
-                        // A purge came between: what it brought is of before.
+                        // A purge came between, or the body is too large to be kept and its beginning may be gone.
                     } else {
                         varies =
                             object.stored.selecting().map(|selecting| selecting.names().into());
@@ -91,22 +84,18 @@ impl<S> Miss<S> {
         self.lead::<B, RB>(None).await
     }
 
-    /// The answer to a range from a flight for the whole, if one has landed.
-    fn part_of_whole(&self, varies: Option<&[HeaderName]>) -> Option<Response<EdgeBody>> {
-        if !self.facts.range {
-            return None;
-        }
-        let whole = Facts { range: false, ..self.facts.clone() };
-        let flight = self.shared.flight_key(&self.key, varies, &whole, &self.parts.headers);
-        let flight = self.shared.flights.find(flight).filter(|flight| self.is_of_use(flight))?;
-        match flight.landed() {
-            Some(Landing::Shared(object, resume))
-                if self.fits(&object) && object.length().is_some() =>
-            {
-                Some(self.collapsed(&object, resume))
+    fn join(&self, varies: Option<&[HeaderName]>) -> Role {
+        let Shared { flights, changes, .. } = &*self.shared;
+        let key =
+            |facts: &Facts| self.shared.flight_key(&self.key, varies, facts, &self.parts.headers);
+        // Whoever wants a part takes it from the whole, if that is on its way.
+        if self.facts.range {
+            let whole = Facts { range: false, ..self.facts.clone() };
+            if let Some(wait) = flights.find(key(&whole), |flight| self.is_of_use(flight)) {
+                return Role::Wait(wait);
             }
-            _ => None,
         }
+        flights.join(key(&self.facts), changes.now(), |flight| self.is_of_use(flight))
     }
 
     /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.
@@ -117,11 +106,15 @@ impl<S> Miss<S> {
         match flight.landed() {
             None => true,
             Some(Landing::Shared(object, _)) => {
-                self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
-                    && object.content.state() != State::Failed
+                self.is_valid(&object)
+                    && matches!(object.content.state(), State::Filling | State::Whole)
             }
             Some(Landing::Unshared | Landing::Failed(..)) => false,
         }
+    }
+
+    fn is_valid(&self, object: &Object) -> bool {
+        self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
     }
 
     pub(super) fn fits(&self, object: &Object) -> bool {
@@ -210,7 +203,6 @@ impl<S> Miss<S> {
         let reason = self.want.reason;
         let via =
             Via::Forwarded { reason, status: None, stored: false, collapsed: true, detail: None };
-        self.shared.telemetry.collapsed(reason);
         let source = Source { object, original: None, resume };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }

@@ -106,8 +106,8 @@ impl<S> Miss<S> {
         let began = shared.changes.now();
         let lead = match shared.flights.join(flight, began, |flight| self.is_of_use(flight)) {
             Role::Lead(lead) => Some(lead),
-            Role::Wait(flight) => {
-                match tokio::time::timeout(shared.limits.collapse, flight.wait()).await {
+            Role::Wait(mut flight) => {
+                match tokio::time::timeout(shared.limits.collapse, flight.landed()).await {
                     Ok(Landing::Shared(object, _))
                         if self.fits(&object)
                             && shared.invalidations.verdict(&object.marks) == Verdict::Valid =>

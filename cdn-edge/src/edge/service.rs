@@ -111,6 +111,7 @@ where
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {
             return self.pass(request, facts, key, Reason::Method);
         }
+        let key = shared.settle(key);
         match shared.ask(&key, &facts, request.headers(), shared.clock.now()) {
             Ask::Answer(response, behind) => {
                 if let Some(object) = behind {
