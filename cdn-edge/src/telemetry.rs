@@ -3,6 +3,8 @@
 //! The edge counts for itself, and [`Stats`] shows it. The `metrics` facade gets the same numbers, handed over by
 //! whatever request is the first of a second, and whenever somebody looks: a hit pays for two additions in memory of
 //! its own thread, and for no recorder.
+//!
+#![doc = include_str!("telemetry/METRICS.md")]
 
 mod counts;
 mod health;

@@ -32,6 +32,12 @@ async fn address(edge: &Process, line: &str) -> SocketAddr {
     line.rsplit('/').next().unwrap().parse().unwrap()
 }
 
+/// A line on stderr that begins so.
+async fn said(edge: &Process, start: &str) -> String {
+    let begins = |source, line: &str| source == Source::Stderr && line.starts_with(start);
+    edge.wait_for(Mark::default(), PATIENCE, start, begins).await.unwrap()
+}
+
 async fn raw(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = soon(TcpStream::connect(address)).await.unwrap();
     stream.write_all(request).await.unwrap();
@@ -64,15 +70,14 @@ async fn bad_command_lines_are_one_line_and_exit_code_2() {
         ("O --listen TAKEN", "--listen: cannot listen on"),
         ("L O --admin TAKEN", "--admin: cannot listen on"),
         ("L", "--origin <URL>"),
-        ("L --origin 127.0.0.1:9", "invalid value '127.0.0.1:9' for '--origin <URL>'"),
-        ("L --origin ftp://127.0.0.1", "http:// or https://"),
-        ("L --origin http://", "invalid value 'http://'"),
-        ("L --origin http://u:p@127.0.0.1", "no user"),
-        ("L --origin http://127.0.0.1/site", "no path"),
-        ("L --origin http://127.0.0.1/?q", "no path"),
-        ("L --origin http://127.0.0.1#top", "no path"),
-        ("L --origin http://127.0.0.1:", "its port is not a number"),
-        ("L --origin http://127.0.0.1:99999", "its port is not a number"),
+        ("L --origin 127.0.0.1:9", "--origin: the URL \"127.0.0.1:9\" does not begin with http://"),
+        ("L --origin ftp://127.0.0.1", "is neither http nor https"),
+        ("L --origin http://", "has no host"),
+        ("L --origin http://u:p@127.0.0.1", "has a user or password"),
+        ("L --origin http://127.0.0.1/?q", "has a query or fragment"),
+        ("L --origin http://127.0.0.1#top", "has a query or fragment"),
+        ("L --origin http://127.0.0.1:", "has a port that is not 1 to 65535"),
+        ("L --origin http://127.0.0.1:99999", "has a port that is not 1 to 65535"),
         ("L O --profile best", "invalid value 'best' for '--profile <NAME>'"),
         ("L O --memory-mib 0", "invalid value '0' for '--memory-mib <N>'"),
         ("L O --memory-mib lots", "invalid value 'lots'"),
@@ -217,7 +222,7 @@ async fn without_a_key_in_the_environment_one_is_made_and_shown_once() {
     for _ in 0..2 {
         let (edge, _) = start(&arguments).await;
         let admin = address(&edge, "admin on http://").await;
-        let line = edge.wait_for_line("admin key: ", PATIENCE).await.unwrap();
+        let line = said(&edge, "admin key: ").await;
         let key = line.rsplit(' ').next().unwrap().to_owned();
         let purged = ask(admin, "POST /purge", r#"{"all": true}"#, Some(&key)).await;
         assert!(purged.starts_with("HTTP/1.1 200 "), "{purged}");
@@ -236,7 +241,7 @@ async fn a_key_that_is_too_short_is_refused_and_not_shown() {
     let arguments =
         ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--origin", "http://127.0.0.1:9"];
     let edge = launch.args(arguments).spawn().unwrap();
-    let said = edge.wait_for_line("error: TERRACE_ADMIN_KEY", PATIENCE).await.unwrap();
+    let said = said(&edge, "error: TERRACE_ADMIN_KEY").await;
     assert!(!said.contains("hunter2"), "{said}");
     assert_eq!(edge.wait(PATIENCE).await.unwrap().code(), Some(2));
 }

@@ -36,7 +36,7 @@ struct Args {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// The origin, as a URL without a path: http://host:port.
+    /// The origin, as a URL: http://host:port.
     #[arg(long, value_name = "URL")]
     origin: String,
     /// What is stored and whom it obeys.

@@ -33,7 +33,7 @@ pub(crate) fn service(
     };
     let layer =
         EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
-    let client = Client::to(&args.origin)?;
+    let client = Client::to(&args.origin).map_err(|error| format!("--origin: {error}"))?;
     // Of one origin, an answer is an answer; only one that hardly answers any more counts as down.
     let breaker = BreakerSettings::default().failures(20).ratio(0.9, 50, Duration::from_secs(10));
     let guard = Guard::new(breaker, CapSettings::default())?.server_errors(ServerErrors::none());

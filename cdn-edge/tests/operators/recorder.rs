@@ -63,6 +63,23 @@ async fn the_recorder_hears_of_everything_under_closed_labels() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_table_names_every_metric_and_no_other() {
+    let recorder = MetricsRecorder::new();
+    let _installed = recorder.install();
+    let site = Site::new(edge(), |_| Ok(whole("private", "12345")));
+    site.get("/").await;
+    site.handle.purge_all(Mode::Hard);
+    let _ = site.handle.stats();
+    let table = include_str!("../../src/telemetry/METRICS.md");
+    let mut named: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    named.sort_unstable();
+    assert_eq!(recorder.names(), named);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hit_tells_the_recorder_once_a_second_and_no_other_hit_does() {
     let recorder = MetricsRecorder::new();
     let _installed = recorder.install();
