@@ -63,6 +63,10 @@ impl PurgeKind {
     pub(super) const ALL: [Self; 7] =
         [Self::Url, Self::Path, Self::Tag, Self::Group, Self::Host, Self::Prefix, Self::All];
 
+    #[cfg_attr(
+        not(any(feature = "metrics", feature = "tracing")),
+        expect(dead_code, reason = "a label of metrics and events")
+    )]
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Url => "url",

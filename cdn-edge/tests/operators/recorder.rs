@@ -71,10 +71,8 @@ async fn the_table_names_every_metric_and_no_other() {
     site.handle.purge_all(Mode::Hard);
     let _ = site.handle.stats();
     let table = include_str!("../../src/telemetry/METRICS.md");
-    let mut named: Vec<&str> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        .collect();
+    let mut named: Vec<&str> =
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     named.sort_unstable();
     assert_eq!(recorder.names(), named);
 }
