@@ -122,6 +122,13 @@ pin_project_lite::pin_project! {
     }
 }
 
+/// None: what a second origin is asked with, when the first has failed.
+impl<B> Default for OriginBody<B> {
+    fn default() -> Self {
+        Self::Empty
+    }
+}
+
 impl<B: Body> Body for OriginBody<B> {
     type Data = B::Data;
     type Error = B::Error;
