@@ -83,7 +83,7 @@ impl<S> Fill<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let mut stored = self.stored.take();
+        let mut stored = self.stored.clone();
         // Twice at most: a 304 about something else is followed by a request without conditions.
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
