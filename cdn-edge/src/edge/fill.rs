@@ -200,9 +200,9 @@ impl<S> Fill<S> {
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
             shared.telemetry.origin_failed();
-            // Whoever has something stale that may stand in does not want this.
-            if self.stored_may_stand_in(trouble, now) {
-                shared.mark_failed(&self.key, now);
+            // Whoever has something stale that may stand in does not want this, nor does a refresh behind an
+            // answer that was stale already.
+            if self.first.is_none() || self.stored_may_stand_in(trouble, now) {
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
