@@ -122,7 +122,7 @@ impl<S> Fill<S> {
 
     fn fail(&mut self, failure: EdgeFailure, trouble: Failure) {
         self.shared.telemetry.origin_failed();
-        self.shared.mark_failed(&self.key, self.shared.clock.now());
+        self.shared.mark_failed(&self.key, trouble, self.shared.clock.now());
         if let Some(lead) = &self.lead {
             lead.land(Landing::Failed(failure.clone(), trouble));
         }

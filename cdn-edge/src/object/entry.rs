@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::Object;
+use crate::semantics::Failure;
 use crate::store::Weigh;
 
 /// All that is stored under one key. It is replaced whole, so that a reader sees one moment of it.
@@ -10,8 +11,8 @@ pub(crate) struct Entry {
     variants: Box<[Arc<Object>]>,
     /// Until this tick the key counts as not storable (hit-for-miss).
     pass_until: u64,
-    /// Until this tick the origin, which failed, is not asked again while something stale can stand in.
-    wait_until: u64,
+    /// How the origin failed, and the tick until which it is not asked again while something stale can stand in.
+    wait: Option<(Failure, u64)>,
 }
 
 /// How many responses one key may hold.
@@ -27,13 +28,13 @@ impl Entry {
     /// The entry with a marker: the last answer could not be stored.
     pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64) -> Self {
         let variants = old.map_or_else(Box::default, |old| old.variants.clone());
-        Self { key: key.into(), variants, pass_until: until, wait_until: 0 }
+        Self { key: key.into(), variants, pass_until: until, wait: None }
     }
 
     /// The entry with the note that its origin failed.
-    pub(crate) fn waiting(old: &Self, until: u64) -> Self {
+    pub(crate) fn waiting(old: &Self, failure: Failure, until: u64) -> Self {
         let (key, variants) = (old.key.clone(), old.variants.clone());
-        Self { key, variants, pass_until: old.pass_until, wait_until: until }
+        Self { key, variants, pass_until: old.pass_until, wait: Some((failure, until)) }
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -49,9 +50,9 @@ impl Entry {
         tick < self.pass_until
     }
 
-    /// Whether the origin failed for it a moment ago.
-    pub(crate) fn waits(&self, tick: u64) -> bool {
-        tick < self.wait_until
+    /// How the origin failed for it, if that was a moment ago.
+    pub(crate) fn waits(&self, tick: u64) -> Option<Failure> {
+        self.wait.filter(|(_, until)| tick < *until).map(|(failure, _)| failure)
     }
 
     /// The entry with one more response, in place of the one that it succeeds.
@@ -83,7 +84,7 @@ impl Entry {
             let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
             variants.remove(first);
         }
-        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait: None })
     }
 
     /// The entry with one response in place of another, if that is still there.
@@ -93,7 +94,7 @@ impl Entry {
         // It is the newest now.
         variants.remove(at);
         variants.push(with);
-        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait: None })
     }
 
     /// The entry without some of its responses; `None` if nothing is left.
@@ -105,7 +106,7 @@ impl Entry {
             key: old.key.clone(),
             variants: variants.into(),
             pass_until: old.pass_until,
-            wait_until: old.wait_until,
+            wait: old.wait,
         })
     }
 }
