@@ -172,7 +172,7 @@ impl Shared {
                     reason,
                     stored: Some(Arc::clone(object)),
                     varies: varies(variants),
-                    alone: false,
+                    alone: entry.as_ref().is_some_and(|entry| entry.passes(now.tick)),
                 })
             }
             Lookup::Fetch(reason) => {

@@ -83,6 +83,8 @@ async fn a_key_that_becomes_storable_is_shared_again_when_its_marker_has_ended()
     may_store.store(false, Ordering::SeqCst);
     advance(Duration::from_secs(61)).await;
     all(&edge, 1).await;
+    // Nor do they wait where something stale is stored.
+    assert_eq!(all(&edge, 100).await, HEAD);
     may_store.store(true, Ordering::SeqCst);
     advance(Duration::from_millis(10_001)).await;
     let before = origin.asked();
