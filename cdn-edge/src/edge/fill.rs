@@ -32,6 +32,7 @@ use crate::purge::{Sequence, Verdict};
 use crate::semantics::{
     Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
 };
+use crate::telemetry::Meter;
 
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
@@ -96,6 +97,7 @@ impl<S> Fill<S> {
             };
             let now = self.shared.clock.look();
             if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                self.shared.telemetry.origin_answered();
                 match self.validated(&object, response.headers(), since, asked, now) {
                     Ok(()) => return,
                     Err(Mismatch) => continue,
@@ -199,13 +201,15 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
-            shared.telemetry.origin_failed();
             // Whoever has something stale that may stand in does not want this, nor does a refresh behind an
             // answer that was stale already.
             if self.first.is_none() || self.stored_may_stand_in(trouble, now) {
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
+            shared.telemetry.origin_failed();
+        } else {
+            shared.telemetry.origin_answered();
         }
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
@@ -219,7 +223,8 @@ impl<S> Fill<S> {
         };
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
-        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        let resume =
+            Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared, self.key.hash());
         self.land(&object, resume.clone());
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
@@ -255,11 +260,10 @@ impl<S> Fill<S> {
     }
 
     fn unshared(&mut self, reason: Reason, now: Now) {
-        // Of this request, not of the key.
-        let is_personal =
-            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
-        if !is_personal && !self.facts.range {
-            self.shared.mark_unshared(&self.key, now);
+        // Of whom it was for, not of the key.
+        let is_personal = matches!(reason, Reason::Authorization | Reason::Cookie);
+        if reason != Reason::RequestNoStore && !self.facts.range {
+            self.shared.mark_unshared(&self.key, is_personal, now);
         }
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Unshared);
@@ -335,9 +339,9 @@ impl Shared {
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
-        if drive(filler, body, object, give_up, self).await {
+        let meter = self.telemetry.meter(Some(key.hash()));
+        if drive(filler, body, object, give_up, self, meter).await {
             self.store(key, object, began);
-            self.telemetry.stored();
         }
     }
 }
@@ -368,6 +372,7 @@ async fn drive<RB>(
     object: &Arc<Object>,
     give_up: Option<GiveUp<'_>>,
     shared: &Shared,
+    mut meter: Meter,
 ) -> bool
 where
     RB: Body<Data = Bytes>,
@@ -385,9 +390,12 @@ where
         match frame {
             Some(Ok(data)) => {
                 got += data.len() as u64;
-                shared.telemetry.received(data.len() as u64);
-                if filler.push(data).await.is_err() {
-                    return false;
+                meter.received(data.len());
+                // Only a body that is not kept ever waits here, for its fastest reader.
+                match tokio::time::timeout(shared.limits.stall, filler.push(data)).await {
+                    Ok(Ok(())) => {}
+                    // Nobody reads it any more, it is longer than it said, or its readers have stopped.
+                    Ok(Err(_)) | Err(_) => return false,
                 }
             }
             Some(Err(error)) => {

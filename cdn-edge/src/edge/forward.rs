@@ -54,7 +54,7 @@ pub(super) fn fill<B>(
     ranged: bool,
     manner: &Manner,
 ) -> Request<OriginBody<B>> {
-    let mut request = Request::new(OriginBody::Empty);
+    let mut request = Request::new(OriginBody::none());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = parts.uri.clone();
     *request.version_mut() = parts.version;
@@ -111,7 +111,7 @@ fn conditions(headers: &mut HeaderMap, object: &Object) {
 
 /// A request that is passed on as it is, but for what belongs to the connection.
 pub(super) fn pass<B>(parts: Parts, body: B, manner: &Manner) -> Request<OriginBody<B>> {
-    let mut request = Request::from_parts(parts, OriginBody::Client { body });
+    let mut request = Request::from_parts(parts, OriginBody::client(body));
     connection::strip(request.headers_mut());
     cdn_loop::append(request.headers_mut(), &manner.id);
     request

@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
@@ -103,7 +104,7 @@ impl<S> Miss<S> {
     }
 
     /// Whether a flight is worth joining: nothing that it brings may be of before a write that has been answered.
-    fn is_of_use(&self, flight: &Flight) -> bool {
+    pub(super) fn is_of_use(&self, flight: &Flight) -> bool {
         if self.shared.changes.since(self.key.hash(), flight.began()) {
             return false;
         }
@@ -121,7 +122,7 @@ impl<S> Miss<S> {
         self.shared.invalidations.verdict(&object.marks) == Verdict::Valid
     }
 
-    fn fits(&self, object: &Object) -> bool {
+    pub(super) fn fits(&self, object: &Object) -> bool {
         let request = &self.parts.headers;
         let selected =
             object.stored.selecting().is_none_or(|it| it.matches(request, &self.shared.rules));
@@ -131,6 +132,36 @@ impl<S> Miss<S> {
 
     /// Asks the origin, for others too if a flight is led.
     async fn lead<B, RB>(self, lead: Option<Lead>) -> Response<EdgeBody>
+    where
+        S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Send + 'static,
+        RB: Body<Data = Bytes> + Send + 'static,
+        RB::Error: Into<BoxError>,
+    {
+        self.shared.telemetry.wanted(&self.key, self.want.reason);
+        let (_task, told) = self.begin::<B, RB>(lead);
+        match told.await {
+            Ok(First::Stored { object, original, status, hold, resume }) => {
+                let source = Source { object: &object, original, resume };
+                let response = self.stored(source, status);
+                drop(hold);
+                response
+            }
+            Ok(First::Unstored { response, reason }) => self.unstored(response, reason),
+            Ok(First::Once { object, header, reason }) => self.once(&object, header, reason),
+            Ok(First::Failed(failure, trouble)) => self.failed(failure, trouble),
+            // The task panicked: the inner service did.
+            Err(_) => self.failed(EdgeFailure::Origin(Arc::new(Panicked)), Failure::Unreachable),
+        }
+    }
+
+    /// Begins the fill, in a task of its own.
+    pub(super) fn begin<B, RB>(
+        &self,
+        lead: Option<Lead>,
+    ) -> (JoinHandle<()>, oneshot::Receiver<First>)
     where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
         S::Error: Into<BoxError>,
@@ -151,20 +182,7 @@ impl<S> Miss<S> {
             first: Some(first),
             began: self.shared.changes.now(),
         };
-        tokio::spawn(fill.run::<B, RB>());
-        match told.await {
-            Ok(First::Stored { object, original, status, hold, resume }) => {
-                let source = Source { object: &object, original, resume };
-                let response = self.stored(source, status);
-                drop(hold);
-                response
-            }
-            Ok(First::Unstored { response, reason }) => self.unstored(response, reason),
-            Ok(First::Once { object, header, reason }) => self.once(&object, header, reason),
-            Ok(First::Failed(failure, trouble)) => self.failed(failure, trouble),
-            // The task panicked: the inner service did.
-            Err(_) => self.failed(EdgeFailure::Origin(Arc::new(Panicked)), Failure::Unreachable),
-        }
+        (tokio::spawn(fill.run::<B, RB>()), told)
     }
 
     fn stored(&self, source: Source<'_>, status: StatusCode) -> Response<EdgeBody> {
@@ -204,7 +222,7 @@ impl<S> Miss<S> {
             collapsed: false,
             detail: Some(reason),
         };
-        self.shared.telemetry.missed(self.want.reason, Some(reason));
+        self.not_stored(reason);
         let source = Source { object, original: Some(header), resume: None };
         self.shared.respond(source, &self.facts, &self.parts.headers, now, via)
     }
@@ -214,8 +232,16 @@ impl<S> Miss<S> {
         response: Response<http_body_util::combinators::UnsyncBoxBody<Bytes, BoxError>>,
         reason: Reason,
     ) -> Response<EdgeBody> {
+        let telemetry = &self.shared.telemetry;
+        self.not_stored(reason);
+        let meter = telemetry.meter(Some(self.key.hash()));
+        let response = response.map(|body| EdgeBody::passed(body, meter));
+        self.shared.pass_back(response, self.want.reason, Some(reason))
+    }
+
+    fn not_stored(&self, reason: Reason) {
         self.shared.telemetry.missed(self.want.reason, Some(reason));
-        self.shared.pass_back(response.map(EdgeBody::passed), self.want.reason, Some(reason))
+        self.shared.telemetry.not_found_again(&self.key, reason);
     }
 
     /// Something stale, if it may stand in for an origin that failed so.
@@ -228,7 +254,6 @@ impl<S> Miss<S> {
             Verdict::Hard => return None,
         };
         let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules)?;
-        shared.telemetry.hit(right, object.length().unwrap_or(0));
         let (source, via) = (Source::stored(object), Via::Hit(right));
         Some(shared.respond(source, &self.facts, &self.parts.headers, now, via))
     }
@@ -240,6 +265,7 @@ impl<S> Miss<S> {
         }
         let shared = &self.shared;
         let failure = if self.want.stored.is_some() { failure.not_validated() } else { failure };
+        shared.telemetry.not_found_again(&self.key, Reason::OriginFailed);
         if let Some(response) =
             shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri))
         {
@@ -248,6 +274,7 @@ impl<S> Miss<S> {
                 .headers_mut()
                 .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
             response.extensions_mut().insert(failure);
+            shared.telemetry.failed(Reason::OriginFailed);
             return shared.pass_back(response, self.want.reason, Some(Reason::OriginFailed));
         }
         shared.refusal(failure, Reason::OriginFailed)

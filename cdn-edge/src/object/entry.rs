@@ -11,6 +11,8 @@ pub(crate) struct Entry {
     variants: Box<[Arc<Object>]>,
     /// Until this tick the key counts as not storable (hit-for-miss).
     pass_until: u64,
+    /// Until this tick it counts so for requests that tell who asks.
+    personal_until: u64,
     /// How the origin failed, and the tick until which it is not asked again while something stale can stand in.
     wait: Option<(Failure, u64)>,
 }
@@ -25,16 +27,25 @@ pub(crate) struct Caps {
 }
 
 impl Entry {
-    /// The entry with a marker: the last answer could not be stored.
-    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64) -> Self {
+    /// The entry with a marker: the last answer could not be stored, at all or because of who had asked.
+    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64, is_personal: bool) -> Self {
         let variants = old.map_or_else(Box::default, |old| old.variants.clone());
-        Self { key: key.into(), variants, pass_until: until, wait: None }
+        let pass_until = if is_personal { old.map_or(0, |old| old.pass_until) } else { until };
+        let personal_until =
+            if is_personal { until } else { old.map_or(0, |old| old.personal_until) };
+        Self { key: key.into(), variants, pass_until, personal_until, wait: None }
     }
 
     /// The entry with the note that its origin failed.
     pub(crate) fn waiting(old: &Self, failure: Failure, until: u64) -> Self {
         let (key, variants) = (old.key.clone(), old.variants.clone());
-        Self { key, variants, pass_until: old.pass_until, wait: Some((failure, until)) }
+        Self {
+            key,
+            variants,
+            pass_until: old.pass_until,
+            personal_until: old.personal_until,
+            wait: Some((failure, until)),
+        }
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -46,8 +57,8 @@ impl Entry {
     }
 
     /// Whether the key was found not storable a moment ago.
-    pub(crate) fn passes(&self, tick: u64) -> bool {
-        tick < self.pass_until
+    pub(crate) fn passes(&self, is_personal: bool, tick: u64) -> bool {
+        tick < self.pass_until || is_personal && tick < self.personal_until
     }
 
     /// How the origin failed for it, if that was a moment ago.
@@ -84,7 +95,13 @@ impl Entry {
             let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
             variants.remove(first);
         }
-        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait: None })
+        Some(Self {
+            key: key.into(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.map_or(0, |old| old.personal_until),
+            wait: None,
+        })
     }
 
     /// The entry with one response in place of another, if that is still there.
@@ -94,18 +111,25 @@ impl Entry {
         // It is the newest now.
         variants.remove(at);
         variants.push(with);
-        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait: None })
+        Some(Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.personal_until,
+            wait: None,
+        })
     }
 
     /// The entry without some of its responses; `None` if nothing is left.
     pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
         let variants: Vec<_> =
             old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
-        let left = !variants.is_empty() || old.pass_until > 0;
+        let left = !variants.is_empty() || old.pass_until.max(old.personal_until) > 0;
         left.then(|| Self {
             key: old.key.clone(),
             variants: variants.into(),
             pass_until: old.pass_until,
+            personal_until: old.personal_until,
             wait: old.wait,
         })
     }
