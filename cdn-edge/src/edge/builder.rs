@@ -11,12 +11,13 @@ use super::clock::Clock;
 use super::error::ConfigError;
 use super::flight::Flights;
 use super::forward::Manner;
+use super::hot::Hot;
 use super::numerals::Numerals;
 use super::service::EdgeLayer;
 use super::shared::{Fallback, Limits, Shared};
 use crate::content::Budget;
 use crate::field::cdn_loop::Id;
-use crate::key::{KeyRules, Versions};
+use crate::key::{KeyRules, Learned, Versions};
 use crate::object::{Caps, Shapes};
 use crate::purge::{self, Changes, Invalidations};
 use crate::semantics::{Profile, Rules};
@@ -235,10 +236,12 @@ impl EdgeBuilder {
                 invalidations,
                 changes: Changes::new(),
                 tags,
+                learned: Learned::default(),
                 versions: self.keys.version.clone().map(Versions::new),
                 keys: self.keys,
                 rules: self.rules,
                 flights: Flights::new(),
+                hot: Hot::new(),
                 ages: Numerals::new(),
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),

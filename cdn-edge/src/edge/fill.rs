@@ -23,7 +23,7 @@ use super::body::OriginBody;
 use super::error::{BoxError, EdgeFailure};
 use super::flight::{Landing, Lead};
 use super::forward;
-use super::shared::Shared;
+use super::shared::{Home, Shared};
 use crate::content::{Content, Cursor, Expect, Filler, Resume};
 use crate::field::{groups, tags};
 use crate::key::Key;
@@ -152,15 +152,19 @@ impl<S> Fill<S> {
                 let names_tags = [&groups::CACHE_GROUPS, &tags::SURROGATE_KEY, &tags::CACHE_TAG]
                     .iter()
                     .any(|name| update.contains_key(*name));
+                let home = self.home(&headers);
                 // A 304 that names no tags leaves those that there are.
                 let marks = if names_tags {
-                    shared.marks(&self.key, since, update)
+                    shared.marks(&home.key, home.moved, since, update)
                 } else {
                     object.marks.renewed(since)
                 };
                 let fresh =
                     Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
-                if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
+                if home.moved.is_some() {
+                    // It says now that it answers other queries than those it was stored for.
+                    shared.remove(&self.key, object);
+                } else if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
                     shared.replace(&self.key, object, &fresh, self.began);
                 }
                 self.land(&fresh, None);
@@ -174,8 +178,12 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // Said to somebody with credentials or a cookie, it says nothing about what others may have.
+                if !reason.is_personal() {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
+                let header = end_to_end(header);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
             Freshened::Mismatch => return Err(Mismatch),
@@ -203,7 +211,8 @@ impl<S> Fill<S> {
         if let Some(trouble) = Failure::of(status) {
             // Whoever has something stale that may stand in does not want this, nor does a refresh behind an
             // answer that was stale already.
-            if self.first.is_none() || self.stored_may_stand_in(trouble, now) {
+            let is_behind = self.first.is_none() && self.stored.is_some();
+            if is_behind || self.stored_may_stand_in(trouble, now) {
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
@@ -214,10 +223,13 @@ impl<S> Fill<S> {
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
         let opened = match admission {
-            Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
+            Admission::Store(admitted) => {
+                let home = self.home(&admitted.headers);
+                shared.open(home, *admitted, &response, since)
+            }
             Admission::Refuse(reason) => Err(reason),
         };
-        let (filler, object) = match opened {
+        let (home, filler, object) = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.pass_on(response, reason, now),
         };
@@ -230,7 +242,16 @@ impl<S> Fill<S> {
         let original = Some(end_to_end(parts.headers));
         self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
         let give_up = is_asked_for.then_some(GiveUp { lead: self.lead.as_ref() });
-        shared.take_in(&self.key, filler, body, &object, self.began, give_up).await;
+        shared.take_in(&home, filler, body, &object, give_up).await;
+    }
+
+    /// Where a response to this request belongs.
+    fn home(&self, response: &HeaderMap) -> Home {
+        let (shared, parts) = (&self.shared, &self.parts);
+        let own = Key::of(&parts.uri, &parts.headers, &shared.keys, shared.seed);
+        // The request was read before.
+        let own = own.unwrap_or_else(|_| self.key.clone());
+        shared.home(own, &self.key, self.began, response)
     }
 
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
@@ -300,11 +321,11 @@ impl Shared {
     /// Begins to store a response.
     pub(super) fn open<RB: Body>(
         &self,
-        key: &Key,
+        home: Home,
         admitted: Admitted,
         response: &Response<RB>,
         since: Sequence,
-    ) -> Result<(Filler, Arc<Object>), Reason> {
+    ) -> Result<(Home, Filler, Arc<Object>), Reason> {
         let length = length(response);
         if length.is_some_and(|length| length > self.limits.object) {
             return Err(Reason::TooLarge);
@@ -316,32 +337,35 @@ impl Shared {
         }
         let head = Head::encode(response.status(), &admitted.headers, &self.shapes)
             .map_err(|_| Reason::BadHeader)?;
-        let marks = self.marks(key, since, response.headers());
+        let marks = self.marks(&home.key, home.moved, since, response.headers());
         let (filler, content) = Content::filling(Expect {
             length: length.or(promised),
             keep: self.limits.object,
             window: self.limits.window,
             budget: Some(Arc::clone(&self.budget)),
         });
-        Ok((filler, Arc::new(Object { stored: admitted.stored, head, content, marks })))
+        let object = Object { stored: admitted.stored, head, content, marks };
+        Ok((home, filler, Arc::new(object)))
     }
 
     /// Takes a body in, and stores the response if it is whole.
     pub(super) async fn take_in<RB>(
         &self,
-        key: &Key,
+        home: &Home,
         filler: Filler,
         body: RB,
         object: &Arc<Object>,
-        began: Sequence,
         give_up: Option<GiveUp<'_>>,
     ) where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
-        let meter = self.telemetry.meter(Some(key.hash()));
+        let meter = self.telemetry.meter(Some(home.key.hash()));
         if drive(filler, body, object, give_up, self, meter).await {
-            self.store(key, object, began);
+            self.store(home, object);
+            if object.stored.span().is_some() {
+                self.combine(&home.key, object, home.began).await;
+            }
         }
     }
 }

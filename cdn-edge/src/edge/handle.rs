@@ -20,15 +20,27 @@ pub struct EdgeHandle {
 
 #[expect(clippy::must_use_candidate, reason = "whoever purges rarely needs the number")]
 impl EdgeHandle {
-    /// Purges one URL, exactly as the key has it: with its query. `None` if it has no host.
+    /// Purges one URL, exactly as the key has it: with its query, and with those that `No-Vary-Search` says are the
+    /// same. `None` if it has no host.
     ///
     /// When this returns, no request that comes later is answered with a response that was asked for before, be
     /// it stored or still on its way.
     pub fn purge_url(&self, url: &Uri, mode: Mode) -> Option<Sequence> {
         let key = Key::of(url, &HeaderMap::new(), &self.shared.keys, self.shared.seed).ok()?;
-        let tag = self.shared.tags.url(key.bytes());
-        let text = String::from_utf8_lossy(key.bytes());
-        (!key.authority().is_empty()).then(|| self.purge_tagged(tag, mode, PurgeKind::Url, &text))
+        if key.authority().is_empty() {
+            return None;
+        }
+        let (shared, hash) = (&self.shared, key.hash());
+        let tag = shared.tags.url(key.bytes());
+        let text = String::from_utf8_lossy(key.bytes()).into_owned();
+        let purged = self.purge_tagged(tag, mode, PurgeKind::Url, &text);
+        // In this order: a fill that learns only now which URLs are the same sees the purge.
+        let settled = shared.settle(key);
+        if settled.hash() == hash {
+            return Some(purged);
+        }
+        let tag = shared.tags.url(settled.bytes());
+        Some(shared.invalidations.purge(&Target::Tag(tag), mode))
     }
 
     /// Purges a path of a host with all its queries: all `?v=` versions of one image.

@@ -16,7 +16,7 @@ use super::fill::{GiveUp, end_to_end};
 use super::forward;
 use super::serve::{Source, Via};
 use super::shared::Shared;
-use crate::field::{connection, groups};
+use crate::field::{connection, groups, no_vary_search};
 use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
 use crate::purge::{Mode, Sequence, Target, Verdict};
@@ -136,7 +136,8 @@ impl Shared {
         };
         // After the mark that this very write has left.
         let (since, began) = (self.invalidations.now(), self.changes.now());
-        let Ok((filler, object)) = self.open(key, admitted, &response, since) else {
+        let home = self.home(key.clone(), key, began, &admitted.headers);
+        let Ok((home, filler, object)) = self.open(home, admitted, &response, since) else {
             return Err(response);
         };
         let (parts, body) = response.into_parts();
@@ -150,9 +151,10 @@ impl Shared {
         let source =
             Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
         let answer = self.respond(source, &facts, request, now, via);
-        let (shared, key) = (Arc::clone(self), key.clone());
+        let shared = Arc::clone(self);
         tokio::spawn(async move {
-            shared.take_in(&key, filler, body, &object, began, Some(GiveUp { lead: None })).await;
+            let give_up = Some(GiveUp { lead: None });
+            shared.take_in(&home, filler, body, &object, give_up).await;
         });
         Ok(answer)
     }
@@ -169,10 +171,19 @@ impl Shared {
             self.changes.mark(key.hash());
             let _ = self.memory.update(key.hash(), |_| Change::Remove);
         };
-        forget(key);
+        // What is known of the path is asked after the first mark: a fill that learns it only now sees that.
+        let forget = |own: Key| {
+            forget(&own);
+            let hash = own.hash();
+            let settled = self.settle(own);
+            if settled.hash() != hash {
+                forget(&settled);
+            }
+        };
+        forget(key.clone());
         for path in &gone.paths {
             if let Some(other) = key.sibling(path, &self.keys, self.seed) {
-                forget(&other);
+                forget(other);
             }
         }
         // Groups of the same origin (RFC 9875, 3).
@@ -214,6 +225,10 @@ impl Shared {
                 answer.headers(),
                 &self.rules,
             ) {
+                // Other queries than those it was stored for.
+                Head::Updated(admitted) if search(&admitted.headers) != search(&header) => {
+                    self.remove(key, object);
+                }
                 Head::Updated(admitted) => {
                     let Admitted { stored, headers, .. } = *admitted;
                     if let Ok(head) =
@@ -232,4 +247,8 @@ impl Shared {
             }
         }
     }
+}
+
+fn search(headers: &HeaderMap) -> no_vary_search::NoVarySearch {
+    no_vary_search::parse(headers.get_all(no_vary_search::NO_VARY_SEARCH))
 }

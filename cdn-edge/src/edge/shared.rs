@@ -14,13 +14,14 @@ use super::clock::Clock;
 use super::error::EdgeFailure;
 use super::flight::Flights;
 use super::forward::Manner;
+use super::hot::Hot;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
 use crate::field::vary::Form;
-use crate::field::{cdn_loop, groups, tags};
-use crate::key::{BadTarget, Key, KeyRules, Versions};
-use crate::object::{Caps, Entry, Object, Shapes};
+use crate::field::{cdn_loop, groups, no_vary_search, tags};
+use crate::key::{BadTarget, Key, KeyRules, Learned, Versions};
+use crate::object::{Caps, Combination, Entry, Object, Shapes};
 use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
@@ -42,8 +43,11 @@ pub(super) struct Shared {
     /// What unsafe requests have changed, for fills that are on their way meanwhile.
     pub(super) changes: Changes,
     pub(super) tags: Tags,
+    /// What the paths' responses say about queries.
+    pub(super) learned: Learned,
     pub(super) versions: Option<Versions>,
     pub(super) flights: Arc<Flights>,
+    pub(super) hot: Hot,
     pub(super) ages: Numerals,
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
@@ -104,17 +108,24 @@ pub(super) struct Want {
     pub(super) alone: bool,
 }
 
+/// Where a response is stored.
+pub(super) struct Home {
+    pub(super) key: Key,
+    /// The URL's tag as the request was read, if its response is stored under another key than was asked for.
+    pub(super) moved: Option<Tag>,
+    /// The number of the last write that was answered before it was asked for.
+    pub(super) began: Sequence,
+}
+
 impl Shared {
-    /// What a request asks for, unless it is refused.
-    pub(super) fn read<B>(&self, request: &Request<B>) -> Result<Key, EdgeFailure> {
+    /// What a request asks for by its own words, unless it is refused.
+    pub(super) fn read<B>(&self, request: &Request<B>, facts: &Facts) -> Result<Key, EdgeFailure> {
         let headers = request.headers();
-        let size: usize =
-            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        if size + target > self.limits.header {
+        if facts.size + target > self.limits.header {
             return Err(EdgeFailure::HeaderTooLarge);
         }
-        if headers.contains_key(&cdn_loop::CDN_LOOP)
+        if facts.looped
             && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id)
                 > self.limits.hops
         {
@@ -125,6 +136,29 @@ impl Shared {
                 EdgeFailure::BadHost
             }
         })
+    }
+
+    /// What a request asks for, by what is known of its path.
+    pub(super) fn settle(&self, key: Key) -> Key {
+        if self.keys.no_vary_search { self.learned.settle(key, self.seed) } else { key }
+    }
+
+    /// Where a response belongs by what it says itself: `own` is made of the request's own words, `asked` by what
+    /// was known of the path when it was asked for.
+    pub(super) fn home(
+        &self,
+        own: Key,
+        asked: &Key,
+        began: Sequence,
+        response: &HeaderMap,
+    ) -> Home {
+        if !self.keys.no_vary_search {
+            return Home { key: own, moved: None, began };
+        }
+        let rule = no_vary_search::parse(response.get_all(no_vary_search::NO_VARY_SEARCH));
+        let key = self.learned.learn(own, &rule, self.seed);
+        let moved = (key.hash() != asked.hash()).then(|| self.tags.url(asked.bytes()));
+        Home { key, moved, began }
     }
 
     /// What becomes of a request: the whole of a hit.
@@ -193,13 +227,20 @@ impl Shared {
     }
 
     /// Stores a response whose body is whole, unless a purge or a write has overtaken it since it was asked for.
-    pub(super) fn store(&self, key: &Key, object: &Arc<Object>, began: Sequence) {
+    pub(super) fn store(&self, home: &Home, object: &Arc<Object>) {
+        let (key, began) = (&home.key, home.began);
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
         let mut is_put = false;
         let stored = self.memory.update(key.hash(), |old| {
             if self.changes.since(key.hash(), began) {
+                return Change::Keep;
+            }
+            // Whoever purged or wrote meanwhile may not have known which URLs are the same.
+            let is_overtaken =
+                self.invalidations.now() != object.marks.since() || self.changes.now() != began;
+            if home.moved.is_some() && is_overtaken {
                 return Change::Keep;
             }
             let entry = Entry::with(
@@ -222,6 +263,31 @@ impl Shared {
                 let _ = self.memory.update(old, |_| Change::Remove);
             }
         }
+    }
+
+    /// Makes one response of a part that has just been stored and those that it belongs to.
+    pub(super) async fn combine(&self, key: &Key, part: &Arc<Object>, began: Sequence) {
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
+        else {
+            return;
+        };
+        let valid = entry
+            .variants()
+            .iter()
+            .filter(|object| self.invalidations.verdict(&object.marks) == Verdict::Valid);
+        let Some(combination) = Combination::of(part, valid, self.limits.object) else { return };
+        let Some(object) = combination.object(&self.shapes, &self.budget).await else { return };
+        let object = Arc::new(object);
+        // Whatever came between: a write has taken the parts out, a purge is compared with the oldest of them.
+        let _ = self.memory.update(key.hash(), |old| {
+            let old = old.filter(|old| old.key() == key.bytes());
+            let old = old.filter(|_| !self.changes.since(key.hash(), began));
+            old.and_then(|old| {
+                let (parts, with) = (combination.parts(), Arc::clone(&object));
+                Entry::combining(old, parts, with, self.limits.caps)
+            })
+            .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
     }
 
     /// Puts an updated response in the place of the one that it came from.
@@ -279,12 +345,19 @@ impl Shared {
     }
 
     /// What a purge compares of a response that was asked for at `since`.
-    pub(super) fn marks(&self, key: &Key, since: Sequence, response: &HeaderMap) -> Marks {
+    pub(super) fn marks(
+        &self,
+        key: &Key,
+        moved: Option<Tag>,
+        since: Sequence,
+        response: &HeaderMap,
+    ) -> Marks {
         let tags = &self.tags;
         let mut all: SmallVec<[Tag; 8]> = SmallVec::new();
         all.push(tags.host(key.authority()));
         all.push(tags.path(key.without_query()));
         all.push(tags.url(key.bytes()));
+        all.extend(moved);
         let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
         let groups = groups::parse(response.get_all(&groups::CACHE_GROUPS));
         let named = groups.iter().map(|group| tags.group(origin, group.as_bytes()));
