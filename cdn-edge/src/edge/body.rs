@@ -161,6 +161,13 @@ impl<B> OriginBody<B> {
     }
 }
 
+/// None: what a second origin is asked with, when the first has failed.
+impl<B> Default for OriginBody<B> {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
 impl<B: Body> Body for OriginBody<B> {
     type Data = B::Data;
     type Error = B::Error;

@@ -123,8 +123,9 @@ impl EdgeBuilder {
         self
     }
 
-    /// How long a request waits for another's answer to the same question before it asks the origin itself: 10
-    /// seconds by default, less than clients and balancers wait.
+    /// How long a request waits for another's answer to the same question before it asks the origin itself, or is
+    /// answered with something stale that may stand in for an origin that is silent: 10 seconds by default, less
+    /// than clients and balancers wait.
     pub fn collapse_timeout(mut self, timeout: Duration) -> Self {
         self.limits.collapse = timeout;
         self

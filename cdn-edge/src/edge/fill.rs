@@ -124,7 +124,7 @@ impl<S> Fill<S> {
 
     fn fail(&mut self, failure: EdgeFailure, trouble: Failure) {
         self.shared.telemetry.origin_failed();
-        self.shared.mark_failed(&self.key, self.shared.clock.now());
+        self.shared.mark_failed(&self.key, trouble, self.shared.clock.now());
         if let Some(lead) = &self.lead {
             lead.land(Landing::Failed(failure.clone(), trouble));
         }
@@ -209,8 +209,10 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
-            // Whoever has something stale that may stand in does not want this.
-            if self.stored_may_stand_in(trouble, now) {
+            // Whoever has something stale that may stand in does not want this, nor does a refresh behind an
+            // answer that was stale already.
+            let is_behind = self.first.is_none() && self.stored.is_some();
+            if is_behind || self.stored_may_stand_in(trouble, now) {
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }

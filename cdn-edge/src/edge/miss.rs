@@ -61,7 +61,12 @@ impl<S> Miss<S> {
             };
             let waited = tokio::time::timeout(self.shared.limits.collapse, flight.landed()).await;
             match waited {
-                Err(_) | Ok(Landing::Unshared) => alone = true,
+                // No answer in time is none: whoever has something stale does not add to the load.
+                Err(_) => match self.stand_in(Failure::Unreachable) {
+                    Some(response) => return response,
+                    None => alone = true,
+                },
+                Ok(Landing::Unshared) => alone = true,
                 Ok(Landing::Failed(failure, trouble)) => return self.failed(failure, trouble),
                 Ok(Landing::Shared(object, resume)) => {
                     if self.fits(&object) {
@@ -239,27 +244,27 @@ impl<S> Miss<S> {
         self.shared.telemetry.not_found_again(&self.key, reason);
     }
 
+    /// Something stale, if it may stand in for an origin that failed so.
+    fn stand_in(&self, trouble: Failure) -> Option<Response<EdgeBody>> {
+        let (shared, object) = (&self.shared, self.want.stored.as_ref()?);
+        let now = shared.clock.now();
+        let purged = match shared.invalidations.verdict(&object.marks) {
+            Verdict::Valid => false,
+            Verdict::Soft => true,
+            Verdict::Hard => return None,
+        };
+        let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules)?;
+        let (source, via) = (Source::stored(object), Via::Hit(right));
+        Some(shared.respond(source, &self.facts, &self.parts.headers, now, via))
+    }
+
     /// The origin failed: something stale, the fallback, or the truth.
     fn failed(&self, failure: EdgeFailure, trouble: Failure) -> Response<EdgeBody> {
-        let shared = &self.shared;
-        let now = shared.clock.now();
-        let mut failure = failure;
-        if let Some(object) = &self.want.stored {
-            let verdict = shared.invalidations.verdict(&object.marks);
-            let purged = verdict == Verdict::Soft;
-            let right = rescue(&object.stored, purged, trouble, &self.facts, now, &shared.rules);
-            if let (Some(right), true) = (right, verdict != Verdict::Hard) {
-                let source = Source::stored(object);
-                return shared.respond(
-                    source,
-                    &self.facts,
-                    &self.parts.headers,
-                    now,
-                    Via::Hit(right),
-                );
-            }
-            failure = failure.not_validated();
+        if let Some(response) = self.stand_in(trouble) {
+            return response;
         }
+        let shared = &self.shared;
+        let failure = if self.want.stored.is_some() { failure.not_validated() } else { failure };
         shared.telemetry.not_found_again(&self.key, Reason::OriginFailed);
         if let Some(response) =
             shared.fallback.as_ref().and_then(|fallback| fallback(&self.parts.uri))

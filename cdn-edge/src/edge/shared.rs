@@ -177,29 +177,26 @@ impl Shared {
             objects.push(object);
         }
         let decision = lookup(&candidates, facts, request, now, &self.rules);
+        let waits = entry.as_ref().and_then(|entry| entry.waits(now.tick));
+        let passes = || {
+            let is_personal = facts.is_personal(&self.rules);
+            entry.as_ref().is_some_and(|entry| entry.passes(is_personal, now.tick))
+        };
         match decision {
             Lookup::Serve { at, reason, behind } => {
                 let object = objects[at];
                 let response =
                     self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
-                let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
-                Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
+                Ask::Answer(response, (behind && waits.is_none()).then(|| Arc::clone(object)))
             }
             Lookup::Revalidate { at, reason } => {
                 let object = objects[at];
                 // The origin failed a moment ago: those who may have the stale response have it at once.
-                if entry.as_ref().is_some_and(|entry| entry.waits(now.tick))
-                    && matches!(reason, Reason::Stale | Reason::Purged)
-                {
+                if let (Some(failure), Reason::Stale | Reason::Purged) = (waits, reason) {
                     let purged = candidates[at].purged;
-                    if let Some(right) = rescue(
-                        &object.stored,
-                        purged,
-                        Failure::Unreachable,
-                        facts,
-                        now,
-                        &self.rules,
-                    ) {
+                    if let Some(right) =
+                        rescue(&object.stored, purged, failure, facts, now, &self.rules)
+                    {
                         let response = self.respond(
                             Source::stored(object),
                             facts,
@@ -214,12 +211,11 @@ impl Shared {
                     reason,
                     stored: Some(Arc::clone(object)),
                     varies: varies(variants),
-                    alone: false,
+                    alone: passes(),
                 })
             }
             Lookup::Fetch(reason) => {
-                let is_personal = facts.is_personal(&self.rules);
-                let alone = entry.as_ref().is_some_and(|entry| entry.passes(is_personal, now.tick));
+                let alone = passes();
                 let reason = if alone { Reason::HitForMiss } else { reason };
                 Ask::Origin(Want { reason, stored: None, varies: varies(variants), alone })
             }
@@ -338,11 +334,11 @@ impl Shared {
     }
 
     /// Notes that the origin failed for a key that something stale stands in for.
-    pub(super) fn mark_failed(&self, key: &Key, now: Now) {
+    pub(super) fn mark_failed(&self, key: &Key, failure: Failure, now: Now) {
         let until = now.tick + millis(self.limits.retry);
         let _ = self.memory.update(key.hash(), |old| {
             match old.filter(|old| old.key() == key.bytes()) {
-                Some(old) => Change::Put(Arc::new(Entry::waiting(old, until))),
+                Some(old) => Change::Put(Arc::new(Entry::waiting(old, failure, until))),
                 None => Change::Keep,
             }
         });

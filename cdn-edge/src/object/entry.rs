@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::Object;
+use crate::semantics::Failure;
 use crate::store::Weigh;
 
 /// All that is stored under one key. It is replaced whole, so that a reader sees one moment of it.
@@ -12,8 +13,8 @@ pub(crate) struct Entry {
     pass_until: u64,
     /// Until this tick it counts so for requests that tell who asks.
     personal_until: u64,
-    /// Until this tick the origin, which failed, is not asked again while something stale can stand in.
-    wait_until: u64,
+    /// How the origin failed, and the tick until which it is not asked again while something stale can stand in.
+    wait: Option<(Failure, u64)>,
 }
 
 /// How many responses one key may hold.
@@ -32,18 +33,18 @@ impl Entry {
         let pass_until = if is_personal { old.map_or(0, |old| old.pass_until) } else { until };
         let personal_until =
             if is_personal { until } else { old.map_or(0, |old| old.personal_until) };
-        Self { key: key.into(), variants, pass_until, personal_until, wait_until: 0 }
+        Self { key: key.into(), variants, pass_until, personal_until, wait: None }
     }
 
     /// The entry with the note that its origin failed.
-    pub(crate) fn waiting(old: &Self, until: u64) -> Self {
+    pub(crate) fn waiting(old: &Self, failure: Failure, until: u64) -> Self {
         let (key, variants) = (old.key.clone(), old.variants.clone());
         Self {
             key,
             variants,
             pass_until: old.pass_until,
             personal_until: old.personal_until,
-            wait_until: until,
+            wait: Some((failure, until)),
         }
     }
 
@@ -60,9 +61,9 @@ impl Entry {
         tick < self.pass_until || is_personal && tick < self.personal_until
     }
 
-    /// Whether the origin failed for it a moment ago.
-    pub(crate) fn waits(&self, tick: u64) -> bool {
-        tick < self.wait_until
+    /// How the origin failed for it, if that was a moment ago.
+    pub(crate) fn waits(&self, tick: u64) -> Option<Failure> {
+        self.wait.filter(|(_, until)| tick < *until).map(|(failure, _)| failure)
     }
 
     /// The entry with one more response, in place of the one that it succeeds.
@@ -92,7 +93,7 @@ impl Entry {
             variants: variants.into(),
             pass_until: 0,
             personal_until: old.map_or(0, |old| old.personal_until),
-            wait_until: 0,
+            wait: None,
         })
     }
 
@@ -108,7 +109,7 @@ impl Entry {
             variants: variants.into(),
             pass_until: 0,
             personal_until: old.personal_until,
-            wait_until: 0,
+            wait: None,
         })
     }
 
@@ -141,7 +142,7 @@ impl Entry {
             variants: variants.into(),
             pass_until: old.pass_until,
             personal_until: old.personal_until,
-            wait_until: old.wait_until,
+            wait: old.wait,
         })
     }
 
@@ -155,7 +156,7 @@ impl Entry {
             variants: variants.into(),
             pass_until: old.pass_until,
             personal_until: old.personal_until,
-            wait_until: old.wait_until,
+            wait: old.wait,
         })
     }
 }

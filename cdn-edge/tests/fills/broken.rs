@@ -134,3 +134,14 @@ async fn over_a_connection_that_ends_early_readers_see_an_error_and_nothing_is_s
         }
     }
 }
+
+#[tokio::test]
+async fn what_an_origin_sends_after_the_announced_length_is_no_part_of_this_answer_nor_of_the_next()
+{
+    const LONG: &str =
+        "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 10\r\n\r\n0123456789x";
+    let edge = edge(raw(&[LONG, LONG]).await, |edge| edge);
+    for _ in 0..2 {
+        assert_eq!(page(&edge, "/file").await, (StatusCode::OK, "0123456789".to_owned()));
+    }
+}

@@ -148,3 +148,83 @@ async fn what_was_given_up_is_asked_for_again() {
     page(&edge, "/file").await;
     assert_eq!(origin.asked(), 2);
 }
+
+/// Clients that leave at any moment of an answer, beside one that stays. How often it got all.
+async fn crowd(edge: &Edge<Origin>, path: String, seed: u64, length: usize) -> usize {
+    let clients = (0..6).map(|client| {
+        let (edge, path) = (edge.clone(), path.clone());
+        let mut random = fastrand::Rng::with_seed(seed ^ client);
+        tokio::spawn(async move {
+            for _ in 0..random.u8(..8) {
+                tokio::task::yield_now().await;
+            }
+            if client == 0 {
+                return text(ask(&edge, get(&path)).await).await.unwrap().len();
+            }
+            let mut call = Box::pin(ask(&edge, get(&path)));
+            let mut patience = random.u8(..16);
+            let answered = future::poll_fn(|cx| {
+                use std::future::Future;
+                use std::task::Poll;
+                let polled = call.as_mut().poll(cx).map(Some);
+                if polled.is_pending() && patience == 0 {
+                    return Poll::Ready(None);
+                }
+                if polled.is_pending() {
+                    patience -= 1;
+                    cx.waker().wake_by_ref();
+                }
+                polled
+            });
+            if let Some(mut response) = answered.await {
+                for _ in 0..random.u8(..3) {
+                    response.body_mut().frame().await.unwrap().unwrap();
+                }
+            }
+            0
+        })
+    });
+    let got: Vec<_> = future::join_all(clients).await.into_iter().map(Result::unwrap).collect();
+    usize::from(got[0] == length)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whenever_the_others_leave_who_stays_gets_all_of_it() {
+    const ROUNDS: usize = 1000;
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    // Large enough to be given up at its beginning.
+    let piece = Bytes::from(vec![b'x'; PIECE]);
+    let origin = Origin::new(move |asked| {
+        let (piece, mut random) =
+            (piece.clone(), fastrand::Rng::with_seed(seed ^ asked.number as u64));
+        async move {
+            for _ in 0..random.u8(..8) {
+                tokio::task::yield_now().await;
+            }
+            let body = stream::unfold(0, move |sent| {
+                let piece = piece.clone();
+                async move {
+                    tokio::task::yield_now().await;
+                    (sent < 20).then(|| (Ok(piece), sent + 1))
+                }
+            });
+            let length = (20 * PIECE).to_string();
+            Ok(answer(
+                &[("cache-control", "max-age=60"), ("content-length", &length)],
+                frames(body),
+            ))
+        }
+    });
+    let edge = edge(origin.clone(), |edge| edge.memory(32 << 20).max_object(4 << 20));
+    let mut whole = 0;
+    for round in 0..ROUNDS {
+        let seed = seed.wrapping_add(round as u64 * 64);
+        whole += crowd(&edge, format!("/{round}"), seed, 20 * PIECE).await;
+    }
+    assert_eq!(whole, ROUNDS, "seed {seed}");
+    // Both happened: some read what another had asked for, and some fills were given up. How many is up to chance:
+    // where everybody has left before the next one comes, that one asks anew.
+    let collapsed = edge.handle().stats().collapsed;
+    assert!(collapsed > 100 && origin.asked() > ROUNDS, "{collapsed}, {}", origin.asked());
+}

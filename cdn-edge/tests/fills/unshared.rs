@@ -55,7 +55,7 @@ async fn where_they_queue_for_each_other_a_thousand_wait_a_thousand_times_as_lon
         let (origin, lock) = (origin.clone(), Arc::clone(&lock));
         async move {
             let _turn = lock.lock().await;
-            origin.oneshot(request.map(|body| OriginBody::client(body))).await
+            origin.oneshot(request.map(OriginBody::client)).await
         }
     });
     assert_eq!(all(&queue, 1000).await, HEAD * 1000);
@@ -83,6 +83,8 @@ async fn a_key_that_becomes_storable_is_shared_again_when_its_marker_has_ended()
     may_store.store(false, Ordering::SeqCst);
     advance(Duration::from_secs(61)).await;
     all(&edge, 1).await;
+    // Nor do they wait where something stale is stored.
+    assert_eq!(all(&edge, 100).await, HEAD);
     may_store.store(true, Ordering::SeqCst);
     advance(Duration::from_millis(10_001)).await;
     let before = origin.asked();
