@@ -113,6 +113,12 @@ fn conditions(headers: &mut HeaderMap, object: &Object) {
 pub(super) fn pass<B>(parts: Parts, body: B, manner: &Manner) -> Request<OriginBody<B>> {
     let mut request = Request::from_parts(parts, OriginBody::Client { body });
     connection::strip(request.headers_mut());
+    // The answer to a HEAD updates the header of what is stored for everybody.
+    if manner.strict && request.method() == Method::HEAD {
+        for name in UNKEYED {
+            request.headers_mut().remove(name);
+        }
+    }
     cdn_loop::append(request.headers_mut(), &manner.id);
     request
 }

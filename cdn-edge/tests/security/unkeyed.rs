@@ -4,7 +4,7 @@ use http::header::HeaderName;
 use http::{Request, Response};
 use http_body_util::Full;
 
-use super::world::{Asked, World, page, with};
+use super::world::{Asked, World, page, pass, with};
 
 /// Fields that frameworks read in place of the request line.
 const UNKEYED: [&str; 11] = [
@@ -48,6 +48,34 @@ async fn control_where_they_pass_they_poison_the_page() {
         assert!(victim.is_hit(), "{name}");
         assert_eq!(victim.text(), "<script src=//evil.example/app.js>", "{name}");
     }
+}
+
+/// An application whose HEAD has the fields of its GET, one of them built of what it finds.
+fn linking(asked: &Asked) -> Response<bytes::Bytes> {
+    let host = match asked.field("x-forwarded-host") {
+        "" => "site.example",
+        host => host,
+    };
+    let link = format!("<//{host}/app.js>; rel=preload");
+    let body = if asked.method == "HEAD" { "" } else { "page" };
+    with(body, &[("cache-control", "max-age=60"), ("etag", "\"1\""), ("link", &link)])
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_poisoned_head_does_not_update_the_stored_page() {
+    let world = World::edge(linking);
+    world.get("/").await;
+    pass(61).await;
+    world.ask("HEAD", "/", &[("x-forwarded-host", "evil.example")]).await;
+    let victim = world.get("/").await;
+    assert_eq!(victim.field("link"), "<//site.example/app.js>; rel=preload");
+
+    let control = World::rfc(linking);
+    control.get("/").await;
+    pass(61).await;
+    control.ask("HEAD", "/", &[("x-forwarded-host", "evil.example")]).await;
+    let victim = control.get("/").await;
+    assert_eq!(victim.field("link"), "<//evil.example/app.js>; rel=preload");
 }
 
 /// An application that reads parameters from the body of a GET.
