@@ -3,7 +3,7 @@
 use http::Response;
 use terrace_cdn_edge::semantics::SetCookie;
 
-use super::world::{Asked, World, page, with};
+use super::world::{Asked, World, page, pass, with};
 
 fn session(asked: &Asked) -> Response<bytes::Bytes> {
     let cookie = format!("session={}", asked.field("x-user"));
@@ -81,6 +81,27 @@ async fn credentials_get_no_page_that_was_stored_for_strangers_without_leave() {
     let answer = world.get_with("/", &[("authorization", "one")]).await;
     assert_eq!(answer.text(), "page of \"one\"");
     assert!(world.get("/").await.is_hit(), "and the strangers' one stays");
+}
+
+fn validated(asked: &Asked) -> Response<bytes::Bytes> {
+    let mut response = with("page", &[("cache-control", "max-age=60"), ("etag", "\"1\"")]);
+    if asked.field("if-none-match") == "\"1\"" {
+        *response.status_mut() = http::StatusCode::NOT_MODIFIED;
+    }
+    if asked.method == "HEAD" || response.status() == 304 {
+        *response.body_mut() = bytes::Bytes::new();
+    }
+    response
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_304_without_a_date_is_not_as_old_as_what_it_updates() {
+    let world = World::edge(validated);
+    world.get("/").await;
+    pass(61).await;
+    assert!(!world.get("/").await.is_hit());
+    assert_eq!(world.last().field("if-none-match"), "\"1\"");
+    assert!(world.get("/").await.is_hit(), "it is fresh again");
 }
 
 #[tokio::test(start_paused = true)]
