@@ -176,7 +176,10 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // A visitor with a cookie leaves the others what they had.
+                if !reason.is_personal() {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
@@ -270,10 +273,7 @@ impl<S> Fill<S> {
     }
 
     fn unshared(&mut self, reason: Reason, now: Now) {
-        // Of this request, not of the key.
-        let is_personal =
-            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
-        if !is_personal && !self.facts.range {
+        if !reason.is_personal() && !self.facts.range {
             self.shared.mark_unshared(&self.key, now);
         }
         if let Some(lead) = self.lead.take() {

@@ -81,6 +81,8 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
+        // Else whoever sends credentials along could throw out everybody's page.
+        Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
         Admission::Refuse(_) => Head::Outdated,
     }
 }

@@ -116,6 +116,11 @@ impl Reason {
         }
     }
 
+    /// Whether it is about who asked, and says nothing about the key.
+    pub(crate) const fn is_personal(self) -> bool {
+        matches!(self, Self::Authorization | Self::Cookie | Self::RequestNoStore)
+    }
+
     /// Every reason, for tables and metrics.
     pub const ALL: [Self; 33] = [
         Self::Fresh,

@@ -95,6 +95,32 @@ fn validated(asked: &Asked) -> Response<bytes::Bytes> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_head_with_credentials_throws_nobodys_page_out() {
+    let world = World::edge(validated);
+    world.get("/").await;
+    world.ask("HEAD", "/", &[("authorization", "anything")]).await;
+    assert_eq!(world.last().method, "HEAD", "it went to the origin");
+    assert!(world.get("/").await.is_hit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_visitor_with_a_cookie_throws_nobodys_stale_page_out() {
+    let world = World::edge(validated);
+    world.get("/").await;
+    pass(61).await;
+    let visitor = world.get_with("/", &[("cookie", "a=b")]).await;
+    assert_eq!((visitor.status, visitor.text()), (200, "page"));
+    let next = world.get("/").await;
+    assert_eq!(
+        world.last().field("if-none-match"),
+        "\"1\"",
+        "the stored page is still asked about"
+    );
+    assert_eq!((next.status, next.text()), (200, "page"));
+    assert!(world.get("/").await.is_hit());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_304_without_a_date_is_not_as_old_as_what_it_updates() {
     let world = World::edge(validated);
     world.get("/").await;
