@@ -90,12 +90,12 @@ async fn a_hundred_thousand_queries_stay_within_the_memory_and_leave_the_hot_pag
     assert!(control.objects > 1_000, "the memory is full of one page's copies: {control:?}");
 
     let keys = KeyRules::default().version(VersionParam::new("v", 4));
-    let (world, lost) = busted(keys, 20_000).await;
+    let (world, lost) = busted(keys, 5_000).await;
     let capped = world.handle().stats();
     assert_eq!((lost, capped.objects), (0, 5), "four versions and the hot page");
 
     let keys = KeyRules::default().query(Query::only(["id"]));
-    let (world, lost) = busted(keys, 20_000).await;
+    let (world, lost) = busted(keys, 5_000).await;
     let listed = world.handle().stats();
     assert_eq!((lost, listed.objects), (0, 2));
     assert_eq!(world.asked(), 2, "what is not on the list does not reach the origin either");

@@ -1,14 +1,22 @@
 //! Rule 9, said by the origin: `No-Vary-Search` makes one page of many addresses, and never two pages one.
 
-use http::Response;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
 use terrace_cdn_edge::key::KeyRules;
 use terrace_cdn_edge::purge::Mode;
+use terrace_cdn_edge::{BoxError, EdgeHandle, OriginBody};
+use tokio::sync::Semaphore;
+use tower::{Layer, ServiceExt};
 
-use super::world::{Asked, World, page, pass, with};
+use super::world::{Asked, Client, World, builder, page, pass, settle, whole, with};
 
 const RULE: &str = "params=(\"utm\")";
 
-fn shop(rule: &'static str) -> impl Fn(&Asked) -> Response<bytes::Bytes> + Send + Sync + 'static {
+fn shop(rule: &'static str) -> impl Fn(&Asked) -> Response<Bytes> + Send + Sync + 'static {
     move |asked| {
         let body = asked.uri.query().unwrap_or_default().to_owned();
         with(body, &[("cache-control", "max-age=60"), ("no-vary-search", rule)])
@@ -54,7 +62,7 @@ async fn a_hundred_thousand_random_values_of_an_ignored_parameter_are_one_page()
 }
 
 /// A rule for as long as the query says so.
-fn moody(asked: &Asked) -> Response<bytes::Bytes> {
+fn moody(asked: &Asked) -> Response<Bytes> {
     let query = asked.uri.query().unwrap_or_default();
     let rule = match query {
         query if query.contains("none") => return page(query.to_owned()),
@@ -141,7 +149,7 @@ async fn a_304_that_names_another_rule_moves_nothing_to_a_wrong_place() {
         let mut response = with(asked.uri.query().unwrap_or_default().to_owned(), &fields);
         if is_again {
             *response.status_mut() = http::StatusCode::NOT_MODIFIED;
-            *response.body_mut() = bytes::Bytes::new();
+            *response.body_mut() = Bytes::new();
         }
         response
     };
@@ -151,4 +159,55 @@ async fn a_304_that_names_another_rule_moves_nothing_to_a_wrong_place() {
     assert_eq!(world.get("/?a=1&b=1").await.text(), "a=1&b=1");
     // By what the 304 says, `a` counts.
     assert_eq!(world.get("/?a=2&b=1").await.text(), "a=2&b=1");
+}
+
+/// The body of what is served for another of the same URLs, after a fill during which something happened that
+/// could not know yet which URLs are the same.
+async fn overtaken_by(happens: impl AsyncFnOnce(&EdgeHandle, &Client)) -> String {
+    let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
+    let (count, open) = (Arc::clone(&asked), Arc::clone(&gate));
+    let origin = tower::service_fn(move |request: Request<OriginBody<Full<Bytes>>>| {
+        let (number, open) = (count.fetch_add(1, Ordering::SeqCst), Arc::clone(&open));
+        async move {
+            if request.method() == "GET" && number == 0 {
+                let _first = open.acquire().await;
+            }
+            let fields = [("cache-control", "max-age=60"), ("no-vary-search", RULE)];
+            Ok::<_, BoxError>(with(format!("{number}"), &fields).map(Full::new))
+        }
+    });
+    let layer = builder().build().unwrap();
+    let client = layer.layer(origin).map_err(BoxError::from).and_then(whole);
+    let client = Client::new(client);
+    let get = |query: &str| {
+        let request = Request::get(format!("http://site.example/?{query}"));
+        client.clone().oneshot(request.body(Full::default()).unwrap())
+    };
+    let during = async {
+        settle().await;
+        happens(&layer.handle(), &client).await;
+        gate.add_permits(1);
+    };
+    let (first, ()) = tokio::join!(get("id=1&utm=a"), during);
+    assert_eq!(first.unwrap().body(), "0");
+    settle().await;
+    let next = get("id=1&utm=b").await.unwrap().into_body();
+    String::from_utf8(next.to_vec()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fill_that_learns_what_is_the_same_is_overtaken_by_what_happened_meanwhile() {
+    let url = "http://site.example/?id=1&utm=b";
+    let purged = async |edge: &EdgeHandle, _: &Client| {
+        edge.purge_url(&url.parse().unwrap(), Mode::Hard).unwrap();
+    };
+    assert_eq!(overtaken_by(purged).await, "1");
+    let written = async |_: &EdgeHandle, client: &Client| {
+        let post = Request::post(url).body(Full::default()).unwrap();
+        assert_eq!(client.clone().oneshot(post).await.unwrap().status(), 200);
+        settle().await;
+    };
+    assert_eq!(overtaken_by(written).await, "2");
+    // The control: if nothing happens, the fill answers the other URL too.
+    assert_eq!(overtaken_by(async |_: &EdgeHandle, _: &Client| ()).await, "0");
 }

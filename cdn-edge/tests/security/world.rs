@@ -211,7 +211,8 @@ async fn answer<B: Body<Data = Bytes, Error: std::fmt::Debug>>(
     Ok(response)
 }
 
-async fn whole<B: Body<Data = Bytes, Error = BoxError>>(
+/// The answer with all of its body.
+pub(crate) async fn whole<B: Body<Data = Bytes, Error = BoxError>>(
     response: Response<B>,
 ) -> Result<Response<Bytes>, BoxError> {
     let (parts, body) = response.into_parts();
