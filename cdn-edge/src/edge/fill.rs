@@ -32,6 +32,7 @@ use crate::purge::{Sequence, Verdict};
 use crate::semantics::{
     Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
 };
+use crate::telemetry::Meter;
 
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
@@ -83,7 +84,7 @@ impl<S> Fill<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let mut stored = self.stored.take();
+        let mut stored = self.stored.clone();
         // Twice at most: a 304 about something else is followed by a request without conditions.
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
@@ -96,6 +97,7 @@ impl<S> Fill<S> {
             };
             let now = self.shared.clock.look();
             if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                self.shared.telemetry.origin_answered();
                 match self.validated(&object, response.headers(), since, asked, now) {
                     Ok(()) => return,
                     Err(Mismatch) => continue,
@@ -176,11 +178,12 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                // A visitor with a cookie leaves the others what they had.
+                // Said to somebody with credentials or a cookie, it says nothing about what others may have.
                 if !reason.is_personal() {
                     shared.remove(&self.key, object);
                 }
                 self.unshared(reason, now);
+                let header = end_to_end(header);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
             Freshened::Mismatch => return Err(Mismatch),
@@ -206,13 +209,14 @@ impl<S> Fill<S> {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
         if let Some(trouble) = Failure::of(status) {
-            shared.telemetry.origin_failed();
             // Whoever has something stale that may stand in does not want this.
             if self.stored_may_stand_in(trouble, now) {
-                shared.mark_failed(&self.key, now);
                 let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
                 return self.fail(failure, trouble);
             }
+            shared.telemetry.origin_failed();
+        } else {
+            shared.telemetry.origin_answered();
         }
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
@@ -229,12 +233,14 @@ impl<S> Fill<S> {
         };
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
-        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        let resume =
+            Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared, self.key.hash());
         self.land(&object, resume.clone());
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
         self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
-        shared.take_in(&home, filler, body, &object, is_asked_for).await;
+        let give_up = is_asked_for.then_some(GiveUp { lead: self.lead.as_ref() });
+        shared.take_in(&home, filler, body, &object, give_up).await;
     }
 
     /// Where a response to this request belongs.
@@ -273,8 +279,10 @@ impl<S> Fill<S> {
     }
 
     fn unshared(&mut self, reason: Reason, now: Now) {
-        if !reason.is_personal() && !self.facts.range {
-            self.shared.mark_unshared(&self.key, now);
+        // Of whom it was for, not of the key.
+        let is_personal = matches!(reason, Reason::Authorization | Reason::Cookie);
+        if reason != Reason::RequestNoStore && !self.facts.range {
+            self.shared.mark_unshared(&self.key, is_personal, now);
         }
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Unshared);
@@ -345,15 +353,37 @@ impl Shared {
         filler: Filler,
         body: RB,
         object: &Arc<Object>,
-        may_stop: bool,
+        give_up: Option<GiveUp<'_>>,
     ) where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
-        if drive(filler, body, object, may_stop, self).await {
+        let meter = self.telemetry.meter(Some(home.key.hash()));
+        if drive(filler, body, object, give_up, self, meter).await {
             self.store(home, object);
-            self.telemetry.stored();
+            if object.stored.span().is_some() {
+                self.combine(&home.key, object, home.began).await;
+            }
         }
+    }
+}
+
+/// A fill may be given up when nobody reads its body any more.
+#[derive(Clone, Copy)]
+pub(super) struct GiveUp<'a> {
+    /// Whom others wait for, who are about to read it.
+    pub(super) lead: Option<&'a Lead>,
+}
+
+/// Waits until nobody reads a body, and nobody is about to.
+async fn abandoned(content: &Content, give_up: Option<GiveUp<'_>>) {
+    loop {
+        content.abandoned().await;
+        let Some(lead) = give_up.and_then(|give_up| give_up.lead) else { return };
+        if lead.retire() && content.readers() == 0 {
+            return;
+        }
+        lead.told().await;
     }
 }
 
@@ -362,8 +392,9 @@ async fn drive<RB>(
     mut filler: Filler,
     body: RB,
     object: &Arc<Object>,
-    may_stop: bool,
+    give_up: Option<GiveUp<'_>>,
     shared: &Shared,
+    mut meter: Meter,
 ) -> bool
 where
     RB: Body<Data = Bytes>,
@@ -376,14 +407,17 @@ where
         let frame = tokio::select! {
             biased;
             frame = frame(body.as_mut()) => frame,
-            () = content.abandoned(), if may_stop && !is_worth_finishing(got, object.length()) => return false,
+            () = abandoned(&content, give_up), if give_up.is_some() && !is_worth_finishing(got, object.length()) => return false,
         };
         match frame {
             Some(Ok(data)) => {
                 got += data.len() as u64;
-                shared.telemetry.received(data.len() as u64);
-                if filler.push(data).await.is_err() {
-                    return false;
+                meter.received(data.len());
+                // Only a body that is not kept ever waits here, for its fastest reader.
+                match tokio::time::timeout(shared.limits.stall, filler.push(data)).await {
+                    Ok(Ok(())) => {}
+                    // Nobody reads it any more, it is longer than it said, or its readers have stopped.
+                    Ok(Err(_)) | Err(_) => return false,
                 }
             }
             Some(Err(error)) => {

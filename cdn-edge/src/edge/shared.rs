@@ -17,13 +17,14 @@ use super::forward::Manner;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
+use crate::field::vary::Form;
 use crate::field::{cdn_loop, groups, no_vary_search, tags};
 use crate::key::{BadTarget, Key, KeyRules, Learned, Versions};
-use crate::object::{Caps, Entry, Object, Shapes};
+use crate::object::{Caps, Combination, Entry, Object, Shapes};
 use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Holdings, Stats, Telemetry};
 
 /// An edge.
 pub(super) struct Shared {
@@ -48,7 +49,7 @@ pub(super) struct Shared {
     pub(super) ages: Numerals,
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
-    pub(super) telemetry: Telemetry,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) boundaries: AtomicU64,
     pub(super) fallback: Option<Fallback>,
 }
@@ -65,6 +66,8 @@ pub(super) struct Limits {
     pub(super) window: u64,
     /// How long a request waits for another's answer before it asks the origin itself.
     pub(super) collapse: Duration,
+    /// How long a body that is not kept may wait for its readers.
+    pub(super) stall: Duration,
     /// How long the origin's header may take.
     pub(super) first_byte: Duration,
     /// How long a key counts as not storable.
@@ -179,7 +182,6 @@ impl Shared {
                 let object = objects[at];
                 let response =
                     self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
-                self.telemetry.hit(reason, object.length().unwrap_or(0));
                 let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
                 Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
             }
@@ -198,7 +200,6 @@ impl Shared {
                         now,
                         &self.rules,
                     ) {
-                        self.telemetry.hit(right, object.length().unwrap_or(0));
                         let response = self.respond(
                             Source::stored(object),
                             facts,
@@ -217,7 +218,8 @@ impl Shared {
                 })
             }
             Lookup::Fetch(reason) => {
-                let alone = entry.as_ref().is_some_and(|entry| entry.passes(now.tick));
+                let is_personal = facts.is_personal(&self.rules);
+                let alone = entry.as_ref().is_some_and(|entry| entry.passes(is_personal, now.tick));
                 let reason = if alone { Reason::HitForMiss } else { reason };
                 Ask::Origin(Want { reason, stored: None, varies: varies(variants), alone })
             }
@@ -234,6 +236,7 @@ impl Shared {
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
+        let mut is_put = false;
         let stored = self.memory.update(key.hash(), |old| {
             if self.changes.since(key.hash(), began) {
                 return Change::Keep;
@@ -244,17 +247,51 @@ impl Shared {
             if home.moved.is_some() && is_overtaken {
                 return Change::Keep;
             }
-            Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
-                .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+            let entry = Entry::with(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                Arc::clone(object),
+                self.limits.caps,
+            );
+            is_put = entry.is_some();
+            entry.map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
         });
         if stored.is_err() {
             return;
+        }
+        if is_put {
+            self.telemetry.stored();
         }
         if let Some(versions) = &self.versions {
             for old in versions.stored(key, self.seed) {
                 let _ = self.memory.update(old, |_| Change::Remove);
             }
         }
+    }
+
+    /// Makes one response of a part that has just been stored and those that it belongs to.
+    pub(super) async fn combine(&self, key: &Key, part: &Arc<Object>, began: Sequence) {
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
+        else {
+            return;
+        };
+        let valid = entry
+            .variants()
+            .iter()
+            .filter(|object| self.invalidations.verdict(&object.marks) == Verdict::Valid);
+        let Some(combination) = Combination::of(part, valid, self.limits.object) else { return };
+        let Some(object) = combination.object(&self.shapes, &self.budget).await else { return };
+        let object = Arc::new(object);
+        // Whatever came between: a write has taken the parts out, a purge is compared with the oldest of them.
+        let _ = self.memory.update(key.hash(), |old| {
+            let old = old.filter(|old| old.key() == key.bytes());
+            let old = old.filter(|_| !self.changes.since(key.hash(), began));
+            old.and_then(|old| {
+                let (parts, with) = (combination.parts(), Arc::clone(&object));
+                Entry::combining(old, parts, with, self.limits.caps)
+            })
+            .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
     }
 
     /// Puts an updated response in the place of the one that it came from.
@@ -287,11 +324,16 @@ impl Shared {
     }
 
     /// Notes that the response to a key may not be shared, so that the next ones do not wait for each other.
-    pub(super) fn mark_unshared(&self, key: &Key, now: Now) {
+    pub(super) fn mark_unshared(&self, key: &Key, is_personal: bool, now: Now) {
         let until = now.tick + millis(self.limits.hit_for_miss);
         let _ = self.memory.update(key.hash(), |old| {
             let old = old.filter(|old| old.key() == key.bytes());
-            Change::Put(Arc::new(Entry::passing(old.map(AsRef::as_ref), key.bytes(), until)))
+            Change::Put(Arc::new(Entry::passing(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                until,
+                is_personal,
+            )))
         });
     }
 
@@ -331,7 +373,8 @@ impl Shared {
         Marks::new(since, key.without_query(), all)
     }
 
-    /// The flight for a request: one key, one set of values for the fields it varies on, one range.
+    /// The flight for a request: one key, one set of values for the fields it varies on, one range, and whether it
+    /// tells who asks.
     pub(super) fn flight_key(
         &self,
         key: &Key,
@@ -339,10 +382,13 @@ impl Shared {
         facts: &Facts,
         request: &HeaderMap,
     ) -> u128 {
-        if varies.is_none() && !facts.range {
+        let is_personal = facts.is_personal(&self.rules);
+        if varies.is_none() && !facts.range && !is_personal {
             return key.hash();
         }
-        let mut bytes = key.hash().to_le_bytes().to_vec();
+        let mut bytes = Form::from_slice(&key.hash().to_le_bytes());
+        // Whose answer may turn out to be theirs alone wait for each other, and nobody else for them.
+        bytes.push(u8::from(is_personal));
         crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
         if facts.range {
             for name in [header::RANGE, header::IF_RANGE] {
@@ -355,6 +401,26 @@ impl Shared {
         xxhash_rust::xxh3::xxh3_128_with_seed(&bytes, self.seed)
     }
 
+    /// What happened so far, and what is stored.
+    pub(super) fn stats(&self) -> Stats {
+        let stats = self.telemetry.stats(Holdings {
+            objects: self.memory.len(),
+            bytes: self.memory.weight(),
+            capacity: self.memory.capacity(),
+            evictions: self.memory.evictions().count,
+            in_flight: self.flights.len(),
+        });
+        self.telemetry.hand_over(&stats);
+        stats
+    }
+
+    /// Has the recorder told what happened, now and then.
+    pub(super) fn hand_over(&self, now: Now) {
+        if self.telemetry.is_due(now.tick) {
+            self.stats();
+        }
+    }
+
     /// A boundary that no body holds by chance.
     pub(super) fn boundary(&self) -> String {
         let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
@@ -365,7 +431,7 @@ impl Shared {
 }
 
 /// The fields that the newest of the variants was chosen by.
-fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
+pub(super) fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
     variants
         .iter()
         .rev()

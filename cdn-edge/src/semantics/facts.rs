@@ -96,6 +96,14 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Whether it tells who asks: the answer may then be stored only with explicit leave.
+    #[must_use]
+    pub fn is_personal(&self, rules: &Rules) -> bool {
+        self.authorization || self.cookie && rules.cookies_need_leave
+    }
+}
+
 fn directives(headers: &HeaderMap) -> RequestDirectives {
     let mut directives = RequestDirectives::parse(headers.get_all(header::CACHE_CONTROL));
     // HTTP/1.0 clients have no Cache-Control; where there is one, Pragma means nothing (5.4).

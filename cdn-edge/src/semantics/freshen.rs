@@ -1,7 +1,7 @@
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName};
 
-use super::{Admission, Admitted, Exchange, Facts, Now, Reason, Rules, Selecting, Stored, admit};
+use super::{Admission, Admitted, Exchange, Facts, Reason, Rules, Selecting, Stored, admit};
 use crate::field::date;
 use crate::field::etag::EntityTag;
 
@@ -31,7 +31,7 @@ pub fn freshen(
     if !speaks_of(stored, update) {
         return Freshened::Mismatch;
     }
-    let merged = merge(header, update, exchange.now);
+    let merged = merge(header, update, exchange.now.unix);
     // Of a part it is known where it lies; its header no longer says so.
     let status = if stored.span.is_some() { StatusCode::OK } else { stored.status };
     match admit(exchange, status, &merged, rules) {
@@ -73,7 +73,7 @@ pub fn head(
     if differs {
         return Head::Outdated;
     }
-    let merged = merge(header, answer, exchange.now);
+    let merged = merge(header, answer, exchange.now.unix);
     // As if a GET had been answered: the answer to a HEAD is never stored by itself.
     let facts = Facts { verb: super::Verb::Get, ..exchange.facts.clone() };
     match admit(&Exchange { facts: &facts, ..*exchange }, StatusCode::OK, &merged, rules) {
@@ -81,7 +81,7 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
-        // Else whoever sends credentials along could throw out everybody's page.
+        // Of whoever asked, and not of the response.
         Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
         Admission::Refuse(_) => Head::Outdated,
     }
@@ -121,15 +121,12 @@ fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
 }
 
 /// The stored fields, each replaced by what the update says of it (3.2).
-fn merge(stored: &HeaderMap, update: &HeaderMap, now: Now) -> HeaderMap {
+fn merge(header: &HeaderMap, update: &HeaderMap, now: u64) -> HeaderMap {
     let mut update = update.clone();
     crate::field::connection::strip(&mut update);
-    // A message without a date is of the moment at which it comes (RFC 9110, 6.6.1), and not as old as what it
-    // updates, which would never be fresh again.
-    if !update.contains_key(header::DATE) {
-        update.insert(header::DATE, date::format(now.unix));
-    }
-    let mut merged = stored.clone();
+    let mut merged = header.clone();
+    // An update without one is of now, and not of when the stored response was made (RFC 9110, 6.6.1).
+    merged.insert(header::DATE, date::format(now));
     for name in update.keys().filter(|name| !DESCRIBES_BODY.contains(name)) {
         merged.remove(name);
         for value in update.get_all(name) {

@@ -116,7 +116,7 @@ impl Reason {
         }
     }
 
-    /// Whether it is about who asked, and says nothing about the key.
+    /// Whether it lies in who asked, and not in the response.
     pub(crate) const fn is_personal(self) -> bool {
         matches!(self, Self::Authorization | Self::Cookie | Self::RequestNoStore)
     }
