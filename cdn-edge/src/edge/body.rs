@@ -148,11 +148,15 @@ pin_project_lite::pin_project! {
 }
 
 impl<B> OriginBody<B> {
-    pub(super) fn none() -> Self {
+    /// None.
+    #[must_use]
+    pub fn none() -> Self {
         Self { body: None }
     }
 
-    pub(super) fn client(body: B) -> Self {
+    /// The client's.
+    #[must_use]
+    pub fn client(body: B) -> Self {
         Self { body: Some(body) }
     }
 }

@@ -11,6 +11,7 @@ use super::clock::Clock;
 use super::error::ConfigError;
 use super::flight::Flights;
 use super::forward::Manner;
+use super::hot::Hot;
 use super::numerals::Numerals;
 use super::service::EdgeLayer;
 use super::shared::{Fallback, Limits, Shared};
@@ -239,6 +240,7 @@ impl EdgeBuilder {
                 keys: self.keys,
                 rules: self.rules,
                 flights: Flights::new(),
+                hot: Hot::new(),
                 ages: Numerals::new(),
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),

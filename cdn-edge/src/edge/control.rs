@@ -158,11 +158,12 @@ impl<S, B> EdgeControl<S, B> {
         let host = HeaderValue::from_bytes(key.authority()).map_err(|_| invalid())?;
         request.headers_mut().insert(header::HOST, host);
         // Its key as a client's request has it, of whatever scheme the URL is.
-        let key = shared.read(&request).map_err(|failure| Fetched::no(failure.reason()))?;
+        let facts = Facts::read(&request, &shared.rules);
+        let key = shared.read(&request, &facts).map_err(|failure| Fetched::no(failure.reason()))?;
         if !self.may_preload(&key) {
             return Err(Fetched { stored: false, reason: "host-not-listed" });
         }
-        let facts = Facts::read(&request, &shared.rules);
+        let key = shared.settle(key);
         let want = shared.lacks(&key, &facts, request.headers(), shared.clock.now())?;
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (parts, ()) = request.into_parts();

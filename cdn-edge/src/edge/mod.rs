@@ -12,6 +12,7 @@ mod flight;
 mod forward;
 mod future;
 mod handle;
+mod hot;
 mod miss;
 mod multipart;
 mod numerals;

@@ -9,6 +9,7 @@ use http_body::Body;
 
 use super::body::EdgeBody;
 use super::error::EdgeFailure;
+use super::hot::Room;
 use super::multipart::Multipart;
 use super::shared::Shared;
 use crate::content::Resume;
@@ -77,7 +78,17 @@ impl Shared {
         let is_own = original.is_some();
         let mut response = Response::new(EdgeBody::empty());
         *response.status_mut() = object.head.status();
-        *response.headers_mut() = original.unwrap_or_else(|| object.head.headers(2));
+        let room = match original {
+            Some(original) => {
+                *response.headers_mut() = original;
+                Room::None
+            }
+            None => {
+                let (headers, room) = self.hot.headers(object, &self.cache_status_name);
+                *response.headers_mut() = headers;
+                room
+            }
+        };
         let length = object.length();
         match answer(facts, request, &object.stored, length, now) {
             Answer::Full => {
@@ -137,7 +148,10 @@ impl Shared {
             response.headers_mut().insert(header::AGE, age);
         }
         let status = self.cache_status(via, object.stored.ttl(now));
-        response.headers_mut().append(&self.cache_status_name, status);
+        match room {
+            Room::Kept => response.headers_mut().insert(&self.cache_status_name, status).is_some(),
+            Room::None => response.headers_mut().append(&self.cache_status_name, status),
+        };
         self.sent(&mut response, via);
         self.hand_over(now);
         response

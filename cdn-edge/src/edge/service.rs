@@ -100,14 +100,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> EdgeFuture<S::Error> {
         let shared = &self.shared;
-        let key = match shared.read(&request) {
+        let facts = Facts::read(&request, &shared.rules);
+        let key = match shared.read(&request, &facts) {
             Ok(key) => key,
             Err(failure) => {
                 let reason = failure.reason();
                 return EdgeFuture::ready(shared.refusal(failure, reason));
             }
         };
-        let facts = Facts::read(&request, &shared.rules);
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {
             return self.pass(request, facts, key, Reason::Method);
         }

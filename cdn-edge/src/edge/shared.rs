@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::error::EdgeFailure;
 use super::flight::Flights;
 use super::forward::Manner;
+use super::hot::Hot;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub(super) learned: Learned,
     pub(super) versions: Option<Versions>,
     pub(super) flights: Arc<Flights>,
+    pub(super) hot: Hot,
     pub(super) ages: Numerals,
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
@@ -117,15 +119,13 @@ pub(super) struct Home {
 
 impl Shared {
     /// What a request asks for by its own words, unless it is refused.
-    pub(super) fn read<B>(&self, request: &Request<B>) -> Result<Key, EdgeFailure> {
+    pub(super) fn read<B>(&self, request: &Request<B>, facts: &Facts) -> Result<Key, EdgeFailure> {
         let headers = request.headers();
-        let size: usize =
-            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-        if size + target > self.limits.header {
+        if facts.size + target > self.limits.header {
             return Err(EdgeFailure::HeaderTooLarge);
         }
-        if headers.contains_key(&cdn_loop::CDN_LOOP)
+        if facts.looped
             && cdn_loop::count(headers.get_all(&cdn_loop::CDN_LOOP), &self.manner.id)
                 > self.limits.hops
         {

@@ -170,14 +170,15 @@ impl Key {
         bytes.extend_from_slice(scheme.as_bytes());
         bytes.extend_from_slice(b"://");
         let from = bytes.len();
-        for byte in authority {
-            let is_host = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']');
-            if !is_host {
-                return Err(BadTarget::MalformedHost);
-            }
-            bytes.push(byte.to_ascii_lowercase());
+        let is_host = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
+        };
+        if !authority.iter().all(is_host) {
+            return Err(BadTarget::MalformedHost);
         }
+        bytes.extend_from_slice(authority);
+        bytes[from..].make_ascii_lowercase();
         // The default port is no port.
         let default: &[u8] = if scheme == "https" { b":443" } else { b":80" };
         if bytes[from..].ends_with(default) {

@@ -69,7 +69,7 @@ async fn without_an_edge_ten_thousand_callers_cost_ten_thousand_requests() {
     let origin = slow();
     let asked = origin.clone();
     let plain = service_fn(move |request: Request<Empty<Bytes>>| {
-        origin.clone().oneshot(request.map(|body| OriginBody::Client { body }))
+        origin.clone().oneshot(request.map(|body| OriginBody::client(body)))
     });
     storm(&plain, 10_000).await;
     assert_eq!(asked.asked(), 10_000);

@@ -55,7 +55,7 @@ async fn where_they_queue_for_each_other_a_thousand_wait_a_thousand_times_as_lon
         let (origin, lock) = (origin.clone(), Arc::clone(&lock));
         async move {
             let _turn = lock.lock().await;
-            origin.oneshot(request.map(|body| OriginBody::Client { body })).await
+            origin.oneshot(request.map(|body| OriginBody::client(body))).await
         }
     });
     assert_eq!(all(&queue, 1000).await, HEAD * 1000);
