@@ -16,7 +16,7 @@ use super::service::EdgeLayer;
 use super::shared::{Fallback, Limits, Shared};
 use crate::content::Budget;
 use crate::field::cdn_loop::Id;
-use crate::key::{KeyRules, Versions};
+use crate::key::{KeyRules, Learned, Versions};
 use crate::object::{Caps, Shapes};
 use crate::purge::{self, Changes, Invalidations};
 use crate::semantics::{Profile, Rules};
@@ -234,6 +234,7 @@ impl EdgeBuilder {
                 invalidations,
                 changes: Changes::new(),
                 tags,
+                learned: Learned::default(),
                 versions: self.keys.version.clone().map(Versions::new),
                 keys: self.keys,
                 rules: self.rules,
@@ -241,7 +242,7 @@ impl EdgeBuilder {
                 ages: Numerals::new(),
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),
-                telemetry: Telemetry::new(Arc::clone(&name)),
+                telemetry: Arc::new(Telemetry::new(Arc::clone(&name))),
                 boundaries: AtomicU64::new(0),
                 fallback: self.fallback,
                 name,

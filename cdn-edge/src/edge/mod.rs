@@ -4,6 +4,8 @@ mod again;
 mod body;
 mod builder;
 mod clock;
+#[cfg(feature = "admin")]
+mod control;
 mod error;
 mod fill;
 mod flight;
@@ -14,12 +16,17 @@ mod miss;
 mod multipart;
 mod numerals;
 mod pass;
+#[cfg(feature = "admin")]
+mod preload;
 mod serve;
 mod service;
 mod shared;
 
 pub use body::{EdgeBody, OriginBody};
 pub use builder::EdgeBuilder;
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub use control::EdgeControl;
 pub use error::{BoxError, ConfigError, EdgeFailure};
 pub use future::EdgeFuture;
 pub use handle::EdgeHandle;

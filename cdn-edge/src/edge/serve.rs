@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body;
 
 use super::body::EdgeBody;
 use super::error::EdgeFailure;
@@ -32,6 +33,8 @@ pub(super) enum Via {
         /// Why it was not stored, or what it was served for.
         detail: Option<Reason>,
     },
+    /// Neither: the edge itself refuses.
+    Refused(Reason),
 }
 
 /// What is served.
@@ -135,7 +138,21 @@ impl Shared {
         }
         let status = self.cache_status(via, object.stored.ttl(now));
         response.headers_mut().append(&self.cache_status_name, status);
+        self.sent(&mut response, via);
+        self.hand_over(now);
         response
+    }
+
+    /// Counts what goes to the client: at once where its length is known, or as it goes.
+    fn sent(&self, response: &mut Response<EdgeBody>, via: Via) {
+        let length = response.body().size_hint().exact();
+        match via {
+            Via::Hit(reason) => self.telemetry.hit(reason, length.unwrap_or(0)),
+            _ => self.telemetry.served(length.unwrap_or(0)),
+        }
+        if length.is_none() {
+            response.body_mut().count(&self.telemetry);
+        }
     }
 
     /// What Cache-Status says.
@@ -171,12 +188,18 @@ impl Shared {
                 };
                 status.write(text);
             }),
+            Via::Refused(reason) => written(|text| {
+                let detail = Some(reason.as_str());
+                let status = CacheStatus { detail, cache: &self.name, ..CacheStatus::default() };
+                status.write(text);
+            }),
         }
     }
 
     /// The answer of the edge itself.
     pub(super) fn refusal(&self, failure: EdgeFailure, reason: Reason) -> Response<EdgeBody> {
         self.telemetry.failed(reason);
+        self.hand_over(self.clock.now());
         let status = failure.status();
         // A fixed text: what went wrong behind is nobody's business out here.
         let text = status.canonical_reason().unwrap_or("error");
@@ -185,8 +208,16 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let via =
-            Via::Forwarded { reason, status: None, stored: false, collapsed: false, detail: None };
+        let via = match reason {
+            Reason::OriginFailed => Via::Forwarded {
+                reason,
+                status: None,
+                stored: false,
+                collapsed: false,
+                detail: None,
+            },
+            _ => Via::Refused(reason),
+        };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response.extensions_mut().insert(failure);
         response

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::builder::EdgeBuilder;
-use super::error::BoxError;
+use super::error::{BoxError, EdgeFailure};
 use super::fill::Fill;
 use super::future::EdgeFuture;
 use super::handle::EdgeHandle;
@@ -69,8 +69,8 @@ impl fmt::Debug for EdgeLayer {
 /// of their own.
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: S,
-    shared: Arc<Shared>,
+    pub(super) inner: S,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<S> Edge<S> {
@@ -102,12 +102,16 @@ where
         let shared = &self.shared;
         let key = match shared.read(&request) {
             Ok(key) => key,
-            Err(failure) => return EdgeFuture::ready(shared.refusal(failure, Reason::BadHeader)),
+            Err(failure) => {
+                let reason = failure.reason();
+                return EdgeFuture::ready(shared.refusal(failure, reason));
+            }
         };
         let facts = Facts::read(&request, &shared.rules);
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {
             return self.pass(request, facts, key, Reason::Method);
         }
+        let key = shared.settle(key);
         match shared.ask(&key, &facts, request.headers(), shared.clock.now()) {
             Ask::Answer(response, behind) => {
                 if let Some(object) = behind {

@@ -17,13 +17,14 @@ use super::forward::Manner;
 use super::numerals::Numerals;
 use super::serve::{Source, Via};
 use crate::content::Budget;
-use crate::field::{cdn_loop, groups, tags};
-use crate::key::{BadTarget, Key, KeyRules, Versions};
-use crate::object::{Caps, Entry, Object, Shapes};
+use crate::field::vary::Form;
+use crate::field::{cdn_loop, groups, no_vary_search, tags};
+use crate::key::{BadTarget, Key, KeyRules, Learned, Versions};
+use crate::object::{Caps, Combination, Entry, Object, Shapes};
 use crate::purge::{Changes, Invalidations, Marks, Sequence, Tag, Tags, Verdict};
 use crate::semantics::{Candidate, Facts, Failure, Lookup, Now, Reason, Rules, lookup, rescue};
 use crate::store::{Change, Memory};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Holdings, Stats, Telemetry};
 
 /// An edge.
 pub(super) struct Shared {
@@ -41,12 +42,14 @@ pub(super) struct Shared {
     /// What unsafe requests have changed, for fills that are on their way meanwhile.
     pub(super) changes: Changes,
     pub(super) tags: Tags,
+    /// What the paths' responses say about queries.
+    pub(super) learned: Learned,
     pub(super) versions: Option<Versions>,
     pub(super) flights: Arc<Flights>,
     pub(super) ages: Numerals,
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
-    pub(super) telemetry: Telemetry,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) boundaries: AtomicU64,
     pub(super) fallback: Option<Fallback>,
 }
@@ -103,8 +106,17 @@ pub(super) struct Want {
     pub(super) alone: bool,
 }
 
+/// Where a response is stored.
+pub(super) struct Home {
+    pub(super) key: Key,
+    /// The URL's tag as the request was read, if its response is stored under another key than was asked for.
+    pub(super) moved: Option<Tag>,
+    /// The number of the last write that was answered before it was asked for.
+    pub(super) began: Sequence,
+}
+
 impl Shared {
-    /// What a request asks for, unless it is refused.
+    /// What a request asks for by its own words, unless it is refused.
     pub(super) fn read<B>(&self, request: &Request<B>) -> Result<Key, EdgeFailure> {
         let headers = request.headers();
         let size: usize =
@@ -124,6 +136,29 @@ impl Shared {
                 EdgeFailure::BadHost
             }
         })
+    }
+
+    /// What a request asks for, by what is known of its path.
+    pub(super) fn settle(&self, key: Key) -> Key {
+        if self.keys.no_vary_search { self.learned.settle(key, self.seed) } else { key }
+    }
+
+    /// Where a response belongs by what it says itself: `own` is made of the request's own words, `asked` by what
+    /// was known of the path when it was asked for.
+    pub(super) fn home(
+        &self,
+        own: Key,
+        asked: &Key,
+        began: Sequence,
+        response: &HeaderMap,
+    ) -> Home {
+        if !self.keys.no_vary_search {
+            return Home { key: own, moved: None, began };
+        }
+        let rule = no_vary_search::parse(response.get_all(no_vary_search::NO_VARY_SEARCH));
+        let key = self.learned.learn(own, &rule, self.seed);
+        let moved = (key.hash() != asked.hash()).then(|| self.tags.url(asked.bytes()));
+        Home { key, moved, began }
     }
 
     /// What becomes of a request: the whole of a hit.
@@ -147,7 +182,6 @@ impl Shared {
                 let object = objects[at];
                 let response =
                     self.respond(Source::stored(object), facts, request, now, Via::Hit(reason));
-                self.telemetry.hit(reason, object.length().unwrap_or(0));
                 let is_waiting = entry.as_ref().is_some_and(|entry| entry.waits(now.tick));
                 Ask::Answer(response, (behind && !is_waiting).then(|| Arc::clone(object)))
             }
@@ -166,7 +200,6 @@ impl Shared {
                         now,
                         &self.rules,
                     ) {
-                        self.telemetry.hit(right, object.length().unwrap_or(0));
                         let response = self.respond(
                             Source::stored(object),
                             facts,
@@ -198,25 +231,67 @@ impl Shared {
     }
 
     /// Stores a response whose body is whole, unless a purge or a write has overtaken it since it was asked for.
-    pub(super) fn store(&self, key: &Key, object: &Arc<Object>, began: Sequence) {
+    pub(super) fn store(&self, home: &Home, object: &Arc<Object>) {
+        let (key, began) = (&home.key, home.began);
         if self.invalidations.verdict(&object.marks) == Verdict::Hard {
             return;
         }
+        let mut is_put = false;
         let stored = self.memory.update(key.hash(), |old| {
             if self.changes.since(key.hash(), began) {
                 return Change::Keep;
             }
-            Entry::with(old.map(AsRef::as_ref), key.bytes(), Arc::clone(object), self.limits.caps)
-                .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+            // Whoever purged or wrote meanwhile may not have known which URLs are the same.
+            let is_overtaken =
+                self.invalidations.now() != object.marks.since() || self.changes.now() != began;
+            if home.moved.is_some() && is_overtaken {
+                return Change::Keep;
+            }
+            let entry = Entry::with(
+                old.map(AsRef::as_ref),
+                key.bytes(),
+                Arc::clone(object),
+                self.limits.caps,
+            );
+            is_put = entry.is_some();
+            entry.map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
         });
         if stored.is_err() {
             return;
+        }
+        if is_put {
+            self.telemetry.stored();
         }
         if let Some(versions) = &self.versions {
             for old in versions.stored(key, self.seed) {
                 let _ = self.memory.update(old, |_| Change::Remove);
             }
         }
+    }
+
+    /// Makes one response of a part that has just been stored and those that it belongs to.
+    pub(super) async fn combine(&self, key: &Key, part: &Arc<Object>, began: Sequence) {
+        let Some(entry) = self.memory.get(key.hash()).filter(|entry| entry.key() == key.bytes())
+        else {
+            return;
+        };
+        let valid = entry
+            .variants()
+            .iter()
+            .filter(|object| self.invalidations.verdict(&object.marks) == Verdict::Valid);
+        let Some(combination) = Combination::of(part, valid, self.limits.object) else { return };
+        let Some(object) = combination.object(&self.shapes, &self.budget).await else { return };
+        let object = Arc::new(object);
+        // Whatever came between: a write has taken the parts out, a purge is compared with the oldest of them.
+        let _ = self.memory.update(key.hash(), |old| {
+            let old = old.filter(|old| old.key() == key.bytes());
+            let old = old.filter(|_| !self.changes.since(key.hash(), began));
+            old.and_then(|old| {
+                let (parts, with) = (combination.parts(), Arc::clone(&object));
+                Entry::combining(old, parts, with, self.limits.caps)
+            })
+            .map_or(Change::Keep, |entry| Change::Put(Arc::new(entry)))
+        });
     }
 
     /// Puts an updated response in the place of the one that it came from.
@@ -274,12 +349,19 @@ impl Shared {
     }
 
     /// What a purge compares of a response that was asked for at `since`.
-    pub(super) fn marks(&self, key: &Key, since: Sequence, response: &HeaderMap) -> Marks {
+    pub(super) fn marks(
+        &self,
+        key: &Key,
+        moved: Option<Tag>,
+        since: Sequence,
+        response: &HeaderMap,
+    ) -> Marks {
         let tags = &self.tags;
         let mut all: SmallVec<[Tag; 8]> = SmallVec::new();
         all.push(tags.host(key.authority()));
         all.push(tags.path(key.without_query()));
         all.push(tags.url(key.bytes()));
+        all.extend(moved);
         let origin = std::str::from_utf8(key.origin()).unwrap_or_default();
         let groups = groups::parse(response.get_all(&groups::CACHE_GROUPS));
         let named = groups.iter().map(|group| tags.group(origin, group.as_bytes()));
@@ -304,7 +386,7 @@ impl Shared {
         if varies.is_none() && !facts.range && !is_personal {
             return key.hash();
         }
-        let mut bytes = key.hash().to_le_bytes().to_vec();
+        let mut bytes = Form::from_slice(&key.hash().to_le_bytes());
         // Whose answer may turn out to be theirs alone wait for each other, and nobody else for them.
         bytes.push(u8::from(is_personal));
         crate::semantics::write_selecting(varies.unwrap_or(&[]), request, &self.rules, &mut bytes);
@@ -319,6 +401,26 @@ impl Shared {
         xxhash_rust::xxh3::xxh3_128_with_seed(&bytes, self.seed)
     }
 
+    /// What happened so far, and what is stored.
+    pub(super) fn stats(&self) -> Stats {
+        let stats = self.telemetry.stats(Holdings {
+            objects: self.memory.len(),
+            bytes: self.memory.weight(),
+            capacity: self.memory.capacity(),
+            evictions: self.memory.evictions().count,
+            in_flight: self.flights.len(),
+        });
+        self.telemetry.hand_over(&stats);
+        stats
+    }
+
+    /// Has the recorder told what happened, now and then.
+    pub(super) fn hand_over(&self, now: Now) {
+        if self.telemetry.is_due(now.tick) {
+            self.stats();
+        }
+    }
+
     /// A boundary that no body holds by chance.
     pub(super) fn boundary(&self) -> String {
         let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
@@ -329,7 +431,7 @@ impl Shared {
 }
 
 /// The fields that the newest of the variants was chosen by.
-fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
+pub(super) fn varies(variants: &[Arc<Object>]) -> Option<Box<[HeaderName]>> {
     variants
         .iter()
         .rev()

@@ -83,17 +83,10 @@ impl Entry {
         {
             return None;
         }
-        let is_part = object.stored.span.is_some();
         variants.retain(|other| !same_place(other, &object));
+        let is_part = object.stored.span.is_some();
         variants.push(object);
-        let cap = if is_part { caps.parts } else { caps.variants };
-        while variants.iter().filter(|other| other.stored.span.is_some() == is_part).count()
-            > cap.max(1)
-        {
-            // The oldest of its kind goes: it stands first.
-            let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
-            variants.remove(first);
-        }
+        bound(&mut variants, is_part, caps);
         Some(Self {
             key: key.into(),
             variants: variants.into(),
@@ -119,6 +112,39 @@ impl Entry {
         })
     }
 
+    /// The entry with one response in place of the parts that it was made of, if they are all still there, and
+    /// nothing newer is in the place of what they have become.
+    pub(crate) fn combining(
+        old: &Self,
+        parts: &[Arc<Object>],
+        with: Arc<Object>,
+        caps: Caps,
+    ) -> Option<Self> {
+        let is_made_of = |object: &Arc<Object>| parts.iter().any(|part| Arc::ptr_eq(part, object));
+        if old.variants.iter().filter(|object| is_made_of(object)).count() != parts.len() {
+            return None;
+        }
+        let mut variants = old.variants.to_vec();
+        variants.retain(|object| !is_made_of(object));
+        if variants
+            .iter()
+            .any(|other| same_place(other, &with) && other.stored.date > with.stored.date)
+        {
+            return None;
+        }
+        variants.retain(|other| !same_place(other, &with));
+        let is_part = with.stored.span.is_some();
+        variants.push(with);
+        bound(&mut variants, is_part, caps);
+        Some(Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: old.pass_until,
+            personal_until: old.personal_until,
+            wait_until: old.wait_until,
+        })
+    }
+
     /// The entry without some of its responses; `None` if nothing is left.
     pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
         let variants: Vec<_> =
@@ -132,6 +158,18 @@ impl Entry {
             wait_until: old.wait_until,
         })
     }
+}
+
+/// Takes out the oldest parts, or the oldest whole ones, beyond what is kept of them: they stand first.
+fn bound(variants: &mut Vec<Arc<Object>>, parts: bool, caps: Caps) {
+    let cap = if parts { caps.parts } else { caps.variants }.max(1);
+    let is_such = |object: &Arc<Object>| object.stored.span.is_some() == parts;
+    let mut beyond = variants.iter().filter(|object| is_such(object)).count().saturating_sub(cap);
+    variants.retain(|object| {
+        let goes = beyond > 0 && is_such(object);
+        beyond -= usize::from(goes);
+        !goes
+    });
 }
 
 /// Whether two responses answer the same requests: the same fields with the same values, and the same part.

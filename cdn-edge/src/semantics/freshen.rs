@@ -31,7 +31,7 @@ pub fn freshen(
     if !speaks_of(stored, update) {
         return Freshened::Mismatch;
     }
-    let merged = merge(header, update);
+    let merged = merge(header, update, exchange.now.unix);
     // Of a part it is known where it lies; its header no longer says so.
     let status = if stored.span.is_some() { StatusCode::OK } else { stored.status };
     match admit(exchange, status, &merged, rules) {
@@ -73,7 +73,7 @@ pub fn head(
     if differs {
         return Head::Outdated;
     }
-    let merged = merge(header, answer);
+    let merged = merge(header, answer, exchange.now.unix);
     // As if a GET had been answered: the answer to a HEAD is never stored by itself.
     let facts = Facts { verb: super::Verb::Get, ..exchange.facts.clone() };
     match admit(&Exchange { facts: &facts, ..*exchange }, StatusCode::OK, &merged, rules) {
@@ -81,8 +81,10 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
-        // Of whoever asked, and not of the response.
-        Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
+        // That is about who asks, and not about what is stored.
+        Admission::Refuse(Reason::Authorization | Reason::Cookie | Reason::RequestNoStore) => {
+            Head::Unrelated
+        }
         Admission::Refuse(_) => Head::Outdated,
     }
 }
@@ -121,15 +123,12 @@ fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
 }
 
 /// The stored fields, each replaced by what the update says of it (3.2).
-fn merge(stored: &HeaderMap, update: &HeaderMap) -> HeaderMap {
+fn merge(header: &HeaderMap, update: &HeaderMap, now: u64) -> HeaderMap {
     let mut update = update.clone();
     crate::field::connection::strip(&mut update);
-    let mut merged = stored.clone();
-    // Without a date of its own it was made when it came (RFC 9110, 6.6.1): the stored one would make what has
-    // just been found to hold as old as before.
-    if !update.contains_key(header::DATE) {
-        merged.remove(header::DATE);
-    }
+    let mut merged = header.clone();
+    // An update without one is of now, and not of when the stored response was made (RFC 9110, 6.6.1).
+    merged.insert(header::DATE, date::format(now));
     for name in update.keys().filter(|name| !DESCRIBES_BODY.contains(name)) {
         merged.remove(name);
         for value in update.get_all(name) {

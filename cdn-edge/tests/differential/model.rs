@@ -5,7 +5,7 @@ use super::script::{Asked, Control, Method, Plan, Purge, Seen, Told, URLS, Wish}
 
 /// A sentence that the model can be made to forget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rule {
+pub(crate) enum Rule {
     NoStore,
     Private,
     NoCache,
@@ -32,7 +32,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::NoStore,
         Self::Private,
         Self::NoCache,
@@ -61,7 +61,7 @@ impl Rule {
 
 /// What a client gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     Response {
         hit: bool,
         status: u16,
@@ -88,10 +88,10 @@ struct Kept {
     since: u64,
 }
 
-pub struct Model {
-    pub is_secure: bool,
-    pub without: Option<Rule>,
-    pub seen: Vec<Seen>,
+pub(crate) struct Model {
+    pub(crate) is_secure: bool,
+    pub(crate) without: Option<Rule>,
+    pub(crate) seen: Vec<Seen>,
     kept: Vec<Kept>,
     purges: u64,
     hard: [u64; URLS],
@@ -106,7 +106,7 @@ enum Refusal {
 }
 
 impl Model {
-    pub fn new(is_secure: bool, without: Option<Rule>) -> Self {
+    pub(crate) fn new(is_secure: bool, without: Option<Rule>) -> Self {
         let (seen, kept) = (Vec::new(), Vec::new());
         Self { is_secure, without, seen, kept, purges: 0, hard: [0; URLS], soft: [0; URLS] }
     }
@@ -115,7 +115,7 @@ impl Model {
         self.without != Some(rule)
     }
 
-    pub fn purge(&mut self, purge: &Purge) {
+    pub(crate) fn purge(&mut self, purge: &Purge) {
         self.purges += 1;
         let (urls, is_hard) = match *purge {
             Purge::Url(url, is_hard) => (url..url + 1, is_hard),
@@ -168,7 +168,7 @@ impl Model {
         kept.chosen.is_none_or(|chosen| chosen == asked.chosen || !self.on(Rule::Vary))
     }
 
-    pub fn ask(&mut self, asked: &Asked, plan: &Plan, now: u64) -> Got {
+    pub(crate) fn ask(&mut self, asked: &Asked, plan: &Plan, now: u64) -> Got {
         if asked.method == Method::Post {
             return self.pass(asked, plan, now);
         }
@@ -249,8 +249,9 @@ impl Model {
     }
 
     fn origin(&mut self, plan: &Plan, seen: Seen, now: u64) -> Option<Told> {
-        self.seen.push(seen.clone());
-        plan.answer(&seen, now)
+        let told = plan.answer(&seen, now);
+        self.seen.push(seen);
+        told
     }
 
     fn pass(&mut self, asked: &Asked, plan: &Plan, now: u64) -> Got {
@@ -298,10 +299,11 @@ impl Model {
         let seen = Seen { method: Method::Get, url, chosen, if_none_match: etag };
         let told = self.origin(plan, seen, now);
         // RFC 5861, 4, and 4.2.4.
-        if let (Some(kept), None | Some(503)) = (stored, told.as_ref().map(|told| told.status)) {
-            if self.stands_in(kept, asked, told.is_some(), now) {
-                return self.serve(kept, asked, now, true);
-            }
+        let has_failed = told.as_ref().is_none_or(|told| told.status == 503);
+        if let Some(kept) = stored.filter(|_| has_failed)
+            && self.stands_in(kept, asked, told.is_some(), now)
+        {
+            return self.serve(kept, asked, now, true);
         }
         let Some(told) = told else {
             return refused(if stored.is_some() { 504 } else { 502 });

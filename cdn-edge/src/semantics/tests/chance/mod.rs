@@ -4,8 +4,10 @@
 //! Each property is run twice with the same seed: over the decisions as they are, and over ones that have lost a
 //! check, where it has to fail within as many cases.
 
+mod answering;
 mod messages;
-mod properties;
+mod serving;
+mod storing;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -131,4 +133,9 @@ fn check(property: Property, broken: &[(&str, Decisions)]) {
         let read = run(seed, 0, &case(), |case| property(broken, &case));
         assert!(read.is_err(), "seed {seed}: nobody missed {what}");
     }
+}
+
+/// Whether a response says that it is never to be used stale.
+fn never_stale(told: &Told) -> bool {
+    ["must-revalidate", "proxy-revalidate", "s-maxage"].iter().any(|name| told.control.says(name))
 }
