@@ -179,7 +179,10 @@ impl<S> Fill<S> {
             }
             Freshened::Unstored(reason, header) => {
                 // Because of who asks: to others it is as good as before.
-                if !matches!(reason, Reason::Authorization | Reason::Cookie) {
+                if !matches!(
+                    reason,
+                    Reason::Authorization | Reason::Cookie | Reason::RequestNoStore
+                ) {
                     shared.remove(&self.key, object);
                 }
                 self.unshared(reason, now);
