@@ -1,4 +1,4 @@
-//! The edge beside a model of two hundred lines: random requests, answers, purges and pauses, and the same question
+//! The edge beside a plain model: random requests, answers, purges and pauses, and the same question
 //! after each: who answered, with what, how old, and what did the origin see.
 //!
 //! Every sentence of the model can be taken away, and then the two must part: else the sequences would not ask for

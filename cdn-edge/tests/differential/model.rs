@@ -89,9 +89,9 @@ struct Kept {
 }
 
 pub(crate) struct Model {
-    pub is_secure: bool,
-    pub without: Option<Rule>,
-    pub seen: Vec<Seen>,
+    pub(crate) is_secure: bool,
+    pub(crate) without: Option<Rule>,
+    pub(crate) seen: Vec<Seen>,
     kept: Vec<Kept>,
     purges: u64,
     hard: [u64; URLS],
@@ -249,8 +249,9 @@ impl Model {
     }
 
     fn origin(&mut self, plan: &Plan, seen: Seen, now: u64) -> Option<Told> {
-        self.seen.push(seen.clone());
-        plan.answer(&seen, now)
+        let told = plan.answer(&seen, now);
+        self.seen.push(seen);
+        told
     }
 
     fn pass(&mut self, asked: &Asked, plan: &Plan, now: u64) -> Got {
@@ -298,10 +299,11 @@ impl Model {
         let seen = Seen { method: Method::Get, url, chosen, if_none_match: etag };
         let told = self.origin(plan, seen, now);
         // RFC 5861, 4, and 4.2.4.
-        if let (Some(kept), None | Some(503)) = (stored, told.as_ref().map(|told| told.status)) {
-            if self.stands_in(kept, asked, told.is_some(), now) {
-                return self.serve(kept, asked, now, true);
-            }
+        let has_failed = told.as_ref().is_none_or(|told| told.status == 503);
+        if let Some(kept) = stored.filter(|_| has_failed)
+            && self.stands_in(kept, asked, told.is_some(), now)
+        {
+            return self.serve(kept, asked, now, true);
         }
         let Some(told) = told else {
             return refused(if stored.is_some() { 504 } else { 502 });

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
+pub(crate) enum Method {
     Get,
     Head,
     Post,
@@ -11,20 +11,20 @@ pub enum Method {
 
 /// `Cache-Control` of a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Control {
-    pub max_age: Option<u64>,
-    pub s_maxage: Option<u64>,
-    pub while_revalidate: Option<u64>,
-    pub if_error: Option<u64>,
-    pub no_store: bool,
-    pub no_cache: bool,
-    pub private: bool,
-    pub public: bool,
-    pub must_revalidate: bool,
+pub(crate) struct Control {
+    pub(crate) max_age: Option<u64>,
+    pub(crate) s_maxage: Option<u64>,
+    pub(crate) while_revalidate: Option<u64>,
+    pub(crate) if_error: Option<u64>,
+    pub(crate) no_store: bool,
+    pub(crate) no_cache: bool,
+    pub(crate) private: bool,
+    pub(crate) public: bool,
+    pub(crate) must_revalidate: bool,
 }
 
 impl Control {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let numbers = [
             ("max-age", self.max_age),
             ("s-maxage", self.s_maxage),
@@ -46,7 +46,7 @@ impl Control {
 
 /// `Cache-Control` of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub(crate) enum Wish {
     None,
     NoCache,
     NoStore,
@@ -57,7 +57,7 @@ pub enum Wish {
 }
 
 impl Wish {
-    pub fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         match self {
             Self::None => None,
             Self::NoCache => Some("no-cache".to_owned()),
@@ -72,58 +72,58 @@ impl Wish {
 }
 
 #[derive(Clone, Debug)]
-pub struct Asked {
-    pub method: Method,
-    pub url: usize,
-    pub wish: Wish,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) url: usize,
+    pub(crate) wish: Wish,
     /// The value of `X-A`, which responses may vary on.
-    pub chosen: Option<u8>,
-    pub authorization: bool,
-    pub cookie: bool,
-    pub if_none_match: Option<String>,
+    pub(crate) chosen: Option<u8>,
+    pub(crate) authorization: bool,
+    pub(crate) cookie: bool,
+    pub(crate) if_none_match: Option<String>,
     /// The first two bytes are wanted.
-    pub range: bool,
+    pub(crate) range: bool,
 }
 
 /// What the origin says if it is asked in this step.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// None: it cannot be reached.
-    pub status: Option<u16>,
-    pub version: u8,
-    pub has_etag: bool,
-    pub control: Control,
-    pub vary: bool,
-    pub age: Option<u64>,
+    pub(crate) status: Option<u16>,
+    pub(crate) version: u8,
+    pub(crate) has_etag: bool,
+    pub(crate) control: Control,
+    pub(crate) vary: bool,
+    pub(crate) age: Option<u64>,
     /// How many seconds ago `Date` lies, if there is one.
-    pub made: Option<u64>,
-    pub sets_cookie: bool,
+    pub(crate) made: Option<u64>,
+    pub(crate) sets_cookie: bool,
 }
 
 /// The origin's answer to one request.
 #[derive(Clone, Debug)]
-pub struct Told {
-    pub status: u16,
-    pub etag: Option<String>,
-    pub control: Control,
-    pub vary: bool,
-    pub age: Option<u64>,
-    pub date: Option<u64>,
-    pub sets_cookie: bool,
-    pub body: String,
+pub(crate) struct Told {
+    pub(crate) status: u16,
+    pub(crate) etag: Option<String>,
+    pub(crate) control: Control,
+    pub(crate) vary: bool,
+    pub(crate) age: Option<u64>,
+    pub(crate) date: Option<u64>,
+    pub(crate) sets_cookie: bool,
+    pub(crate) body: String,
 }
 
 /// What the origin sees of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    pub method: Method,
-    pub url: usize,
-    pub chosen: Option<u8>,
-    pub if_none_match: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) url: usize,
+    pub(crate) chosen: Option<u8>,
+    pub(crate) if_none_match: Option<String>,
 }
 
 impl Plan {
-    pub fn answer(&self, seen: &Seen, now: u64) -> Option<Told> {
+    pub(crate) fn answer(&self, seen: &Seen, now: u64) -> Option<Told> {
         let status = self.status?;
         let etag = self.has_etag.then(|| format!("\"{}-{status}\"", self.version));
         let holds = status == 200 && etag.is_some() && etag == seen.if_none_match;
@@ -144,23 +144,23 @@ impl Plan {
 }
 
 #[derive(Clone, Debug)]
-pub enum Purge {
+pub(crate) enum Purge {
     Url(usize, bool),
     /// Everything; hard if so said.
     All(bool),
 }
 
 #[derive(Clone, Debug)]
-pub struct Step {
-    pub wait: u64,
-    pub purge: Option<Purge>,
-    pub plan: Plan,
-    pub asked: Asked,
+pub(crate) struct Step {
+    pub(crate) wait: u64,
+    pub(crate) purge: Option<Purge>,
+    pub(crate) plan: Plan,
+    pub(crate) asked: Asked,
 }
 
-pub const URLS: usize = 2;
+pub(crate) const URLS: usize = 2;
 
-pub fn sequence(chance: &mut Rng) -> Vec<Step> {
+pub(crate) fn sequence(chance: &mut Rng) -> Vec<Step> {
     std::iter::repeat_with(|| step(chance)).take(12).collect()
 }
 

@@ -72,3 +72,21 @@ async fn a_304_for_somebody_with_a_cookie_does_not_evict_everybodys_page() {
     let (_, seen) = edges.ask(HOST, &asked(), &page(60)).await;
     assert_eq!(seen[0].if_none_match, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_wants_nothing_stored_does_not_evict_the_page_it_is_served() {
+    let edges = Edges::new(Profile::Rfc);
+    let mut page = page(0);
+    page.control.while_revalidate = Some(60);
+    edges.ask(HOST, &asked(), &page).await;
+    // Served, and asked for again behind it: 304.
+    let (_, seen) = edges.ask(HOST, &Asked { wish: Wish::NoStore, ..asked() }, &page).await;
+    assert_eq!(seen[0].if_none_match.as_deref(), Some("\"0-200\""));
+    let (got, _) = edges.ask(HOST, &asked(), &page).await;
+    assert_eq!(status(&got), (true, 200));
+    // The control: where the origin has something else, it is not stored for them either.
+    let other = Asked { url: 1, ..asked() };
+    edges.ask(HOST, &Asked { wish: Wish::NoStore, ..other.clone() }, &page).await;
+    let (got, _) = edges.ask(HOST, &other, &page).await;
+    assert_eq!(status(&got), (false, 200));
+}

@@ -106,6 +106,15 @@ fn a_304_about_something_else_updates_nothing() {
 }
 
 #[test]
+fn a_strong_tag_in_a_304_does_not_update_what_has_a_weak_one() {
+    let weak = ["Cache-Control: max-age=10", "ETag: W/\"a\""];
+    let read = freshened(&weak, &[], &["ETag: \"a\""], 1);
+    assert!(matches!(read, Freshened::Mismatch), "RFC 9111, 4.3.4: it must not be used");
+    let read = freshened(&weak, &[], &["ETag: W/\"a\""], 1);
+    assert!(matches!(read, Freshened::Updated(_)), "the control");
+}
+
+#[test]
 fn a_304_that_forbids_storing_is_used_once() {
     for (control, reason) in [("no-store", Reason::NoStore), ("private", Reason::Private)] {
         let read = freshened(&PAGE, &[], &[&format!("Cache-Control: {control}")], 1);

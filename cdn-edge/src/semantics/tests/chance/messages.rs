@@ -100,6 +100,8 @@ fn control(
 const RESPONSE_FLAGS: &[&str] = &[
     "no-store",
     "no-cache",
+    "no-cache",
+    "no-cache",
     "no-cache=\"x-a\"",
     "private",
     "private=\"x-a, x-b\"",
