@@ -105,7 +105,11 @@ fn covers(new: &Selecting, old: &Selecting) -> bool {
     old.names().iter().all(|name| new.names().contains(name))
 }
 
-/// A validator in the 304 must be the stored one: a strong tag by strong comparison, a date by equality.
+/// A validator in the 304 must be the stored one: a tag but for its strength, a date by equality.
+///
+/// By the letter of 4.3.4 a strong tag selects only what has the same strong one. The request named one tag, and
+/// nginx, which weakens the tags of what it compresses, answers `W/"a"` with a 304 for `"a"`: taking that for
+/// another response would fetch each of them anew at every validation.
 fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
     let tag = EntityTag::of(update.get_all(header::ETAG));
     match (tag, &stored.etag) {
