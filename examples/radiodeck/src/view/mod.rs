@@ -1,5 +1,6 @@
 //! The pages.
 
+mod files;
 pub(crate) mod markup;
 mod pages;
 mod parts;
@@ -11,16 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::assets;
 use crate::http::visit::Site;
+pub(crate) use files::Files;
 pub(crate) use markup::{Markup, html};
 
-/// Scripts, styles and pictures come from this site and nowhere else, and nothing inline runs: text
-/// that slipped through the escaping would still be text.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
 /// Adds the headers that every page carries.
-pub(crate) fn protect(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+pub(crate) fn protect(headers: &mut HeaderMap, files: &Files) {
+    headers.insert(CONTENT_SECURITY_POLICY, files.policy());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -40,7 +37,7 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
     let top = html!(
         "<a class=\"skip\" href=\"#main\">Skip to content</a>\
          <header class=\"top\"><div class=\"wrap\">"
-        (brand())
+        (brand(site.files))
         "<nav aria-label=\"Site\"><a href=\"/stations\">Stations</a>\
          <a href=\"/favourites\">Favourites</a></nav>\
          <form class=\"search\" role=\"search\" action=\"/stations\">\
@@ -49,7 +46,8 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
         (account)
         "</div></header>"
     );
-    document(title, &html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer())))
+    let body = html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer()));
+    document(title, &body, site.files)
 }
 
 /// A page that says no. It asks the database for nothing, as the database may be the reason.
@@ -68,33 +66,36 @@ pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
     } else {
         html!("<a class=\"button\" href=\"/stations\">Browse stations</a>")
     };
+    // From where the page came: that much is sure to be there.
+    let files = Files::default();
     let body = html!(
-        "<header class=\"top\"><div class=\"wrap\">" (brand()) "</div></header>\
+        "<header class=\"top\"><div class=\"wrap\">" (brand(&files)) "</div></header>\
          <main id=\"main\" class=\"wrap\"><section class=\"empty\">"
         (parts::static_noise())
         "<h1>" (title) "</h1><p>" (advice) "</p><p class=\"fine\">" (status.as_u16()) " · "
         (reason) "</p>" (action) "</section></main>" (footer())
     );
-    document(title, &body)
+    document(title, &body, &files)
 }
 
-fn document(title: &str, body: &Markup) -> Markup {
+fn document(title: &str, body: &Markup, files: &Files) -> Markup {
     html!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <title>" (title) " · Radiodeck</title>\
-         <link rel=\"icon\" href=\"" (assets::address(assets::ICON)) "\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"" (assets::address(assets::STYLE)) "\">\
-         <script src=\"" (assets::address(assets::SCRIPT)) "\" defer></script>\
+         <link rel=\"icon\" href=\"" (files.url(&assets::address(assets::ICON))) "\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"" (files.url(&assets::address(assets::STYLE))) "\">\
+         <script src=\"" (files.url(&assets::address(assets::SCRIPT))) "\" defer></script>\
          </head><body>" (body) "</body></html>"
     )
 }
 
-fn brand() -> Markup {
+fn brand(files: &Files) -> Markup {
+    let icon = assets::address(assets::ICON);
     html!(
-        "<a class=\"brand\" href=\"/\"><img src=\"" (assets::address(assets::ICON)) "\" alt=\"\" \
-         width=\"32\" height=\"32\">Radiodeck</a>"
+        "<a class=\"brand\" href=\"/\"><img src=\"" (files.url(&icon)) "\" alt=\"\" width=\"32\" \
+         height=\"32\"" (files.second_chance(&icon)) ">Radiodeck</a>"
     )
 }
 
