@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::edge::{Front, Remote};
 use crate::identity::{CookieIdentity, Identity};
 use crate::storage::Store;
-use crate::view::Files;
+use crate::view::Pictures;
 
 /// What the site's handlers share: a store, a clock, a way to know the listener.
 ///
@@ -19,7 +19,7 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) name: Option<Arc<str>>,
-    pub(crate) files: Files,
+    pub(crate) pictures: Pictures,
     pub(crate) edge: Option<Remote>,
 }
 
@@ -38,7 +38,7 @@ impl App {
             clock: Clock::system(),
             identity: Arc::new(CookieIdentity),
             name: None,
-            files: Files::default(),
+            pictures: Pictures::default(),
             edge: None,
         }
     }
@@ -50,11 +50,11 @@ impl App {
         self
     }
 
-    /// Is behind an edge: pages name their files there, and at the site itself while it is away;
+    /// Is behind an edge: pages name their pictures there, and at the site while it is away;
     /// `/status` shows what it saves.
     #[must_use]
     pub fn behind(mut self, edge: Front) -> Self {
-        self.files = Files::at(edge.urls);
+        self.pictures = Pictures::at(edge.urls);
         self.edge = Some(edge.remote);
         self
     }

@@ -5,7 +5,7 @@
 //! to say to each other beside that goes over a socket in the data directory, signed: who may enter
 //! that directory may purge.
 //!
-//! - [`Front`] is what an app server knows of it: its pages name their files at the edge, and at the
+//! - [`Front`] is what an app server knows of it: its pages name their pictures at the edge, and at the
 //!   site while that is away.
 //! - [`take_orders`] is the edge's ear: purges, and the question of how it is doing.
 //! - [`Remote`] is the way there, for the status page and for [`Event`], the operator's commands.
@@ -39,7 +39,7 @@ impl Front {
     /// The edge at this address, the site at that one, and their data directory.
     ///
     /// From now on the edge is asked once a second whether it serves. An address of all interfaces
-    /// is none that a browser could ask: with one, nobody asks, and pages have their files from
+    /// is none that a browser could ask: with one, nobody asks, and pages have their pictures from
     /// where they come from themselves.
     ///
     /// # Errors

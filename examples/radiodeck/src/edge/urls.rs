@@ -1,4 +1,4 @@
-//! Where pages have their files from.
+//! Where pages have their pictures from.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use terrace_cdn_edge::origin::Client;
 
 use crate::{assets, launch};
 
-/// URLs of files: at the edge, or at the site after the edge has failed two probes in a row, until it
+/// URLs of pictures: at the edge, or at the site after the edge has failed two probes in a row, until it
 /// has served two. There are none if an address is not one that a browser could ask.
 pub(super) fn watched(
     edge: SocketAddr,

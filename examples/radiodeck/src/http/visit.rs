@@ -14,7 +14,7 @@ use super::xml;
 use crate::app::App;
 use crate::identity;
 use crate::model::{Listener, ListenerId};
-use crate::view::{self, Files, Markup};
+use crate::view::{self, Markup, Pictures};
 
 /// How long a shared cache may keep an answer for a visitor nobody knows: long enough to carry a
 /// rush, short enough that "on air" is true within a breath. A cache may go on with an old answer
@@ -76,8 +76,8 @@ pub(crate) struct Site<'a> {
     pub(crate) listener: Option<&'a Listener>,
     pub(crate) search: &'a str,
     pub(crate) now: i64,
-    /// Where it has its files from.
-    pub(crate) files: &'a Files,
+    /// Where it has its pictures from.
+    pub(crate) pictures: &'a Pictures,
 }
 
 impl Visit {
@@ -96,8 +96,8 @@ impl Visit {
                     None => None,
                 };
                 let search = self.params.one("q").ok().flatten().unwrap_or("");
-                let (now, files) = (self.now, &self.app.files);
-                let site = Site { listener: listener.as_ref(), search, now, files };
+                let (now, pictures) = (self.now, &self.app.pictures);
+                let site = Site { listener: listener.as_ref(), search, now, pictures };
                 let (title, main) = content.page(&site);
                 view::page(&site, &title, &main).into_string()
             }
@@ -116,7 +116,7 @@ impl Visit {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
         }
         if self.format == Format::Html {
-            view::protect(&mut headers, &self.app.files);
+            view::protect(&mut headers, &self.app.pictures);
         }
         Ok((headers, body).into_response())
     }

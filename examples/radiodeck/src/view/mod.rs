@@ -1,9 +1,9 @@
 //! The pages.
 
-mod files;
 pub(crate) mod markup;
 mod pages;
 mod parts;
+mod pictures;
 
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -12,12 +12,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::assets;
 use crate::http::visit::Site;
-pub(crate) use files::Files;
 pub(crate) use markup::{Markup, html};
+pub(crate) use pictures::Pictures;
 
 /// Adds the headers that every page carries.
-pub(crate) fn protect(headers: &mut HeaderMap, files: &Files) {
-    headers.insert(CONTENT_SECURITY_POLICY, files.policy());
+pub(crate) fn protect(headers: &mut HeaderMap, pictures: &Pictures) {
+    headers.insert(CONTENT_SECURITY_POLICY, pictures.policy());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -37,7 +37,7 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
     let top = html!(
         "<a class=\"skip\" href=\"#main\">Skip to content</a>\
          <header class=\"top\"><div class=\"wrap\">"
-        (brand(site.files))
+        (brand(site.pictures))
         "<nav aria-label=\"Site\"><a href=\"/stations\">Stations</a>\
          <a href=\"/favourites\">Favourites</a></nav>\
          <form class=\"search\" role=\"search\" action=\"/stations\">\
@@ -47,7 +47,7 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
         "</div></header>"
     );
     let body = html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer()));
-    document(title, &body, site.files)
+    document(title, &body)
 }
 
 /// A page that says no. It asks the database for nothing, as the database may be the reason.
@@ -66,36 +66,36 @@ pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
     } else {
         html!("<a class=\"button\" href=\"/stations\">Browse stations</a>")
     };
-    // From where the page came: that much is sure to be there.
-    let files = Files::default();
     let body = html!(
-        "<header class=\"top\"><div class=\"wrap\">" (brand(&files)) "</div></header>\
+        "<header class=\"top\"><div class=\"wrap\">" (brand(&Pictures::default())) "</div></header>\
          <main id=\"main\" class=\"wrap\"><section class=\"empty\">"
         (parts::static_noise())
         "<h1>" (title) "</h1><p>" (advice) "</p><p class=\"fine\">" (status.as_u16()) " · "
         (reason) "</p>" (action) "</section></main>" (footer())
     );
-    document(title, &body, &files)
+    document(title, &body)
 }
 
-fn document(title: &str, body: &Markup, files: &Files) -> Markup {
+/// Styles and scripts come from where the page comes from: a browser asks for them once and no second
+/// time elsewhere.
+fn document(title: &str, body: &Markup) -> Markup {
     html!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\">\
          <title>" (title) " · Radiodeck</title>\
-         <link rel=\"icon\" href=\"" (files.url(&assets::address(assets::ICON))) "\" type=\"image/svg+xml\">\
-         <link rel=\"stylesheet\" href=\"" (files.url(&assets::address(assets::STYLE))) "\">\
-         <script src=\"" (files.url(&assets::address(assets::SCRIPT))) "\" defer></script>\
+         <link rel=\"icon\" href=\"" (assets::address(assets::ICON)) "\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"" (assets::address(assets::STYLE)) "\">\
+         <script src=\"" (assets::address(assets::SCRIPT)) "\" defer></script>\
          </head><body>" (body) "</body></html>"
     )
 }
 
-fn brand(files: &Files) -> Markup {
+fn brand(pictures: &Pictures) -> Markup {
     let icon = assets::address(assets::ICON);
     html!(
-        "<a class=\"brand\" href=\"/\"><img src=\"" (files.url(&icon)) "\" alt=\"\" width=\"32\" \
-         height=\"32\"" (files.second_chance(&icon)) ">Radiodeck</a>"
+        "<a class=\"brand\" href=\"/\"><img src=\"" (pictures.url(&icon)) "\" alt=\"\" width=\"32\" \
+         height=\"32\"" (pictures.second_chance(&icon)) ">Radiodeck</a>"
     )
 }
 

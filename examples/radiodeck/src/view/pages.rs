@@ -87,7 +87,7 @@ impl Show for StationDetail {
         let silence =
             station.now.is_none().then(|| html!("<p class=\"onair\">Off air right now.</p>"));
         let main = html!(
-            "<section class=\"station\">" (picture(station, 400, site.files)) "<div>\
+            "<section class=\"station\">" (picture(station, 400, site.pictures)) "<div>\
              <p class=\"place\"><a href=\"/stations?genre=" (station.genre.slug()) "\">"
             (station.genre.name()) "</a> · " (station.city) ", " (station.country) "</p>\
              <h1>" (station.name) " <span class=\"dial\">" (station.frequency) "</span></h1>\
@@ -273,7 +273,7 @@ fn at_the_edge(edge: &EdgeState) -> Markup {
     let heading =
         |text: Markup| html!("<div class=\"heading after\"><h2>Edge</h2><p>" (text) "</p></div>");
     let Some(counts) = &edge.counts else {
-        return heading(html!("It does not answer: files come from here."));
+        return heading(html!("It does not answer: pictures come from here."));
     };
     let number = |number: u64| thousands(i64::try_from(number).unwrap_or(i64::MAX));
     let row = |number: String, what: &'static str| html!("<tr><td>" (number) "</td><td>" (what) "</td></tr>");

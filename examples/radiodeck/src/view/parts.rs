@@ -1,7 +1,7 @@
 //! Pieces that several pages share.
 
-use super::files::Files;
 use super::markup::{Markup, html};
+use super::pictures::Pictures;
 use crate::api::{AirView, StationView};
 use crate::cover;
 use crate::http::params::encode;
@@ -38,10 +38,10 @@ pub(super) fn count(number: i64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-pub(super) fn picture(station: &StationView, size: u32, files: &Files) -> Markup {
+pub(super) fn picture(station: &StationView, size: u32, pictures: &Pictures) -> Markup {
     html!(
-        "<img class=\"cover\" src=\"" (files.url(&station.cover)) "\" alt=\"\" width=\"" (size)
-        "\" height=\"" (size) "\" loading=\"lazy\"" (files.second_chance(&station.cover)) ">"
+        "<img class=\"cover\" src=\"" (pictures.url(&station.cover)) "\" alt=\"\" width=\"" (size)
+        "\" height=\"" (size) "\" loading=\"lazy\"" (pictures.second_chance(&station.cover)) ">"
     )
 }
 
@@ -78,7 +78,7 @@ pub(super) fn card(station: &StationView, site: &Site<'_>) -> Markup {
     });
     html!(
         "<article class=\"card\"><a class=\"picture\" href=\"/stations/" (station.id.get())
-        "\" tabindex=\"-1\" aria-hidden=\"true\">" (picture(station, 320, site.files))
+        "\" tabindex=\"-1\" aria-hidden=\"true\">" (picture(station, 320, site.pictures))
         "<span class=\"dial\">" (station.frequency) "</span></a>"
         (heart(station))
         "<h3><a href=\"/stations/" (station.id.get()) "\">" (station.name) "</a></h3>\
