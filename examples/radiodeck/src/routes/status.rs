@@ -72,7 +72,7 @@ pub(super) async fn metrics() -> Response {
 /// How this app server sees the caller: to check what a balancer in between tells it.
 pub(super) async fn whoami(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let ClientAddr(client) = ClientAddr::of(&parts.extensions, &parts.headers);
+    let ClientAddr(client) = ClientAddr::of(&parts.extensions, &parts.headers, app.edge.is_some());
     let listener = app.identity.listener(&parts).await;
     let body = json!({
         "client": client,
