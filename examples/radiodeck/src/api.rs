@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::cover;
+use crate::edge::EdgeState;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
@@ -219,4 +220,7 @@ pub(crate) struct Status {
     /// What this app server's cache has saved; absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cache: Option<Saved>,
+    /// What the edge in front has saved; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) edge: Option<EdgeState>,
 }

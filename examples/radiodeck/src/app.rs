@@ -3,8 +3,10 @@ use std::sync::Arc;
 use axum::http::Extensions;
 
 use crate::clock::Clock;
+use crate::edge::{Front, Remote};
 use crate::identity::{CookieIdentity, Identity};
 use crate::storage::Store;
+use crate::view::Pictures;
 
 /// What the site's handlers share: a store, a clock, a way to know the listener.
 ///
@@ -17,6 +19,8 @@ pub struct App {
     pub(crate) clock: Clock,
     pub(crate) identity: Arc<dyn Identity>,
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) pictures: Pictures,
+    pub(crate) edge: Option<Remote>,
 }
 
 impl App {
@@ -29,13 +33,29 @@ impl App {
     /// The same on a store that others hold too.
     #[must_use]
     pub fn shared(store: Arc<dyn Store>) -> Self {
-        Self { store, clock: Clock::system(), identity: Arc::new(CookieIdentity), name: None }
+        Self {
+            store,
+            clock: Clock::system(),
+            identity: Arc::new(CookieIdentity),
+            name: None,
+            pictures: Pictures::default(),
+            edge: None,
+        }
     }
 
     /// Names this app server: responses carry the name in `x-served-by`.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Is behind an edge: pages name their pictures there, and at the site while it is away;
+    /// `/status` shows what it saves.
+    #[must_use]
+    pub fn behind(mut self, edge: Front) -> Self {
+        self.pictures = Pictures::at(edge.urls);
+        self.edge = Some(edge.remote);
         self
     }
 

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use crate::model::ListenerId;
 
 const COOKIE_NAME: &str = "listener";
-const HEADER: HeaderName = HeaderName::from_static("x-listener");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-listener");
 
 /// Knows the listener behind a request, and remembers one.
 #[async_trait]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -164,14 +164,59 @@ pub fn database_url(given: Option<String>) -> Result<String, Error> {
 ///
 /// When it cannot: the line names the address and the option that changes it.
 pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
-    TcpListener::bind(address).await.map_err(|error| {
-        Error::new(match error.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "{address} is in use: stop what listens there, or choose another with --listen"
-            ),
-            _ => format!("cannot listen on {address} ({error}): choose another with --listen"),
-        })
+    bind_to("--listen", address).await
+}
+
+/// Listens on an address that this option says.
+///
+/// # Errors
+///
+/// When it cannot: the line names the address and the option.
+pub async fn bind_to(option: &str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|error| not_there(option, address, &error))
+}
+
+fn not_there(option: &str, address: SocketAddr, error: &io::Error) -> Error {
+    Error::new(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{address} is in use: stop what listens there, or choose another with {option}")
+        }
+        _ => format!("cannot listen on {address} ({error}): choose another with {option}"),
     })
+}
+
+/// An address that a child process listens on, or nobody.
+///
+/// While there is no child, who connects is refused at once, and no other program can take the
+/// address: the port that the system has chosen stays the child's, however often it is started.
+#[derive(Debug)]
+pub struct Place {
+    address: SocketAddr,
+    _bound: TcpSocket,
+}
+
+impl Place {
+    /// Takes an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had: the line names the address and `--listen`.
+    pub fn reserve(address: SocketAddr) -> Result<Self, Error> {
+        let bind = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            // Two sockets may be bound to one address as long as at most one of them listens.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(Self { address: socket.local_addr()?, _bound: socket })
+        };
+        bind().map_err(|error| not_there("--listen", address, &error))
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
 }
 
 /// The wish that this process should stop.

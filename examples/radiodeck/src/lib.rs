@@ -9,6 +9,7 @@
 //! - [`Store`] is what it asks of a database; [`SqliteStore`] and [`PostgresStore`] answer.
 //! - [`Seed`] fills a new database with the same rows everywhere.
 //! - [`servers`] starts app servers as children of a balancer.
+//! - [`edge`] is what the site has to do with an edge cache in front of it.
 //! - [`launch`] is what every executable needs: options, an address, a signal, a goodbye.
 //!
 //! # Examples
@@ -34,6 +35,7 @@ mod clock;
 pub mod contract;
 pub mod counts;
 mod cover;
+pub mod edge;
 mod http;
 mod identity;
 pub mod launch;

@@ -262,7 +262,7 @@ async fn files_with_a_version_are_cached_for_ever() {
     for address in ["/assets/site.css", "/assets/site.css?v=old", "/covers/7.svg", "/favicon.ico"] {
         assert_eq!(
             site.get(address).await.header("cache-control"),
-            "public, max-age=300",
+            "public, max-age=300, stale-if-error=86400",
             "{address}"
         );
     }
@@ -275,9 +275,24 @@ async fn a_shared_cache_keeps_what_is_for_all_and_nothing_else() {
     let site = Site::start().await;
     let for_all = site.browse("/").await;
     assert!(for_all.header("cache-control").starts_with("public"));
+    let shared = for_all.header("cdn-cache-control");
+    assert!(shared.contains("stale-if-error") && !shared.contains("s-maxage"), "{shared}");
     assert!(for_all.header("vary").contains("cookie"));
-    let for_one = site.ask("GET", "/", &[("cookie", "listener=3")], "").await;
-    assert_eq!(for_one.header("cache-control"), "private, no-store");
+    // One copy for all: what tells a visitor from another makes a page of their own.
+    for (name, value) in [
+        ("cookie", "listener=3"),
+        ("cookie", "listener=nobody"),
+        ("cookie", "other=1"),
+        ("x-listener", "3"),
+        ("x-listener", "nobody"),
+    ] {
+        let for_one = site.ask("GET", "/", &[(name, value)], "").await;
+        assert_eq!(for_one.header("cache-control"), "private, no-store", "{name}: {value}");
+        assert_eq!(for_one.header("cdn-cache-control"), "", "{name}: {value}");
+    }
+    let status = site.get("/status").await;
+    assert_eq!(status.header("cache-control"), "no-store");
+    assert_eq!(status.header("cdn-cache-control"), "");
 }
 
 #[tokio::test]

@@ -32,20 +32,25 @@ impl Connected<IncomingStream<'_, TcpListener>> for Peer {
 pub struct ClientAddr(pub Option<IpAddr>);
 
 impl ClientAddr {
-    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap) -> Self {
+    /// With an edge in front of the balancer, whoever the edge saw; else whoever the balancer saw.
+    pub(crate) fn of(extensions: &Extensions, headers: &HeaderMap, edge: bool) -> Self {
         let peer = extensions.get::<axum::extract::ConnectInfo<Peer>>().map(|info| info.0);
         Self(match peer {
             None => None,
             Some(Peer::Tcp(address)) => Some(address.ip()),
-            Some(Peer::Balancer) => last_forwarded(headers),
+            Some(Peer::Balancer) => last_forwarded(headers, edge),
         })
     }
 }
 
-/// The entry that the balancer itself wrote: the last of the last header.
-fn last_forwarded(headers: &HeaderMap) -> Option<IpAddr> {
+/// The entry that the balancer itself wrote: the last of the last header. Of an edge, the balancer
+/// writes down what it said too: the one before.
+fn last_forwarded(headers: &HeaderMap, edge: bool) -> Option<IpAddr> {
     let value = headers.get_all("x-forwarded-for").iter().next_back()?;
-    value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
+    let mut entries = value.to_str().ok()?.rsplit(',');
+    let last = entries.next()?;
+    let entry = entries.next().filter(|_| edge).unwrap_or(last);
+    entry.trim().parse().ok()
 }
 
 #[cfg(test)]
@@ -53,24 +58,32 @@ mod tests {
     use super::*;
     use axum::extract::ConnectInfo;
 
-    fn client(peer: Peer, forwarded: &str) -> Option<IpAddr> {
+    fn client(peer: Peer, edge: bool, forwarded: &str) -> Option<IpAddr> {
         let mut extensions = Extensions::new();
         extensions.insert(ConnectInfo(peer));
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
-        ClientAddr::of(&extensions, &headers).0
+        ClientAddr::of(&extensions, &headers, edge).0
     }
 
     #[test]
     fn a_forwarded_address_from_the_network_is_not_believed() {
         let peer: SocketAddr = "203.0.113.9:1234".parse().unwrap();
-        assert_eq!(client(Peer::Tcp(peer), "198.51.100.1"), Some(peer.ip()));
+        assert_eq!(client(Peer::Tcp(peer), false, "198.51.100.1"), Some(peer.ip()));
     }
 
     #[test]
     fn of_the_balancers_header_only_its_own_entry_is_believed() {
         let own: IpAddr = "203.0.113.9".parse().unwrap();
-        assert_eq!(client(Peer::Balancer, "198.51.100.1, 203.0.113.9"), Some(own));
-        assert_eq!(client(Peer::Balancer, "not an address"), None);
+        assert_eq!(client(Peer::Balancer, false, "198.51.100.1, 203.0.113.9"), Some(own));
+        assert_eq!(client(Peer::Balancer, false, "not an address"), None);
+    }
+
+    #[test]
+    fn of_an_edges_visitors_the_balancer_wrote_down_one_entry_more() {
+        let (visitor, edge) = ("203.0.113.9", "127.0.0.1");
+        let row = format!("198.51.100.1, {visitor}, {edge}");
+        assert_eq!(client(Peer::Balancer, true, &row), visitor.parse().ok());
+        assert_eq!(client(Peer::Balancer, true, visitor), visitor.parse().ok(), "past the edge");
     }
 }

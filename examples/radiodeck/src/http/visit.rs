@@ -1,6 +1,6 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -12,14 +12,23 @@ use super::negotiate::Format;
 use super::params::Params;
 use super::xml;
 use crate::app::App;
+use crate::identity;
 use crate::model::{Listener, ListenerId};
-use crate::view::{self, Markup};
+use crate::view::{self, Markup, Pictures};
 
 /// How long a shared cache may keep an answer for a visitor nobody knows: long enough to carry a
 /// rush, short enough that "on air" is true within a breath. A cache may go on with an old answer
-/// for a day when the site is down. A browser asks every time.
-const SHARED: &str =
-    "public, max-age=0, s-maxage=5, stale-while-revalidate=30, stale-if-error=86400";
+/// for a day when the site is down.
+///
+/// In a field of its own and not as `s-maxage`, which forbids to serve anything stale, whatever
+/// stands beside it (RFC 9111, 5.2.2.10).
+const SHARED: &str = "public, max-age=5, stale-while-revalidate=30, stale-if-error=86400";
+
+/// Speaks to such caches alone (RFC 9213), and before `Cache-Control`.
+pub(crate) const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+
+/// A browser asks every time.
+const BROWSERS: &str = "public, max-age=0";
 
 /// What every handler wants to know of a request.
 #[derive(Debug)]
@@ -28,6 +37,8 @@ pub(crate) struct Visit {
     pub(crate) format: Format,
     pub(crate) params: Params,
     pub(crate) listener: Option<ListenerId>,
+    /// Nothing in the request tells this visitor from any other.
+    pub(crate) anonymous: bool,
     pub(crate) now: i64,
 }
 
@@ -43,7 +54,10 @@ impl FromRequestParts<App> for Visit {
             None => app.clone(),
         };
         let now = app.clock.now();
-        Ok(Self { app, format, params, listener, now })
+        // Not just anybody without a badge: a shared cache would keep one copy for each cookie.
+        let badges = [COOKIE, identity::HEADER];
+        let anonymous = badges.iter().all(|badge| !parts.headers.contains_key(badge));
+        Ok(Self { app, format, params, listener, anonymous, now })
     }
 }
 
@@ -62,6 +76,8 @@ pub(crate) struct Site<'a> {
     pub(crate) listener: Option<&'a Listener>,
     pub(crate) search: &'a str,
     pub(crate) now: i64,
+    /// Where it has its pictures from.
+    pub(crate) pictures: &'a Pictures,
 }
 
 impl Visit {
@@ -80,7 +96,8 @@ impl Visit {
                     None => None,
                 };
                 let search = self.params.one("q").ok().flatten().unwrap_or("");
-                let site = Site { listener: listener.as_ref(), search, now: self.now };
+                let (now, pictures) = (self.now, &self.app.pictures);
+                let site = Site { listener: listener.as_ref(), search, now, pictures };
                 let (title, main) = content.page(&site);
                 view::page(&site, &title, &main).into_string()
             }
@@ -92,10 +109,14 @@ impl Visit {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.format.content_type()));
         headers.insert(VARY, HeaderValue::from_static("accept, cookie, x-listener"));
-        let cache = if self.listener.is_some() { "private, no-store" } else { SHARED };
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+        if self.anonymous && self.listener.is_none() {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static(BROWSERS));
+            headers.insert(CDN_CACHE_CONTROL, HeaderValue::from_static(SHARED));
+        } else {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        }
         if self.format == Format::Html {
-            view::protect(&mut headers);
+            view::protect(&mut headers, &self.app.pictures);
         }
         Ok((headers, body).into_response())
     }

@@ -16,8 +16,9 @@ use crate::model::StationId;
 /// For an address with a version: a year, and no question in between.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// For an address without one: the content behind it may change with the next release.
-const FOR_A_WHILE: &str = "public, max-age=300";
+/// For an address without one: the content behind it may change with the next release. What is old
+/// is better than nothing, for a day.
+const FOR_A_WHILE: &str = "public, max-age=300, stale-if-error=86400";
 
 pub(super) async fn asset(
     Path(name): Path<String>,

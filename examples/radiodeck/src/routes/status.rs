@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::http::client::ClientAddr;
 use crate::http::error::{Complete, Error};
 use crate::http::negotiate::{Format, host};
-use crate::http::visit::Visit;
+use crate::http::visit::{CDN_CACHE_CONTROL, Visit};
 use crate::telemetry;
 
 /// How long `/readyz` waits for the database: less than a balancer waits for `/readyz`.
@@ -42,14 +42,20 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     response
 }
 
-/// Which nodes the database has, which of them answers this visit, and what the cache has saved it.
+/// Which nodes the database has, which of them answers this visit, and what the cache and the edge
+/// have saved.
 pub(super) async fn status(visit: Visit) -> Result<Response, Error> {
     let app = visit.app.name.as_deref().map(str::to_owned);
     let database = visit.app.store.nodes().await;
     let cache = visit.app.store.saved();
-    let mut response = visit.show(&Status { app, database, cache }).await?;
+    let edge = match &visit.app.edge {
+        Some(edge) => Some(edge.state().await),
+        None => None,
+    };
+    let mut response = visit.show(&Status { app, database, cache, edge }).await?;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.remove(CDN_CACHE_CONTROL);
     if visit.format == Format::Html {
         // A page to watch during an accident.
         headers.insert(REFRESH, HeaderValue::from_static("1"));
@@ -66,7 +72,7 @@ pub(super) async fn metrics() -> Response {
 /// How this app server sees the caller: to check what a balancer in between tells it.
 pub(super) async fn whoami(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let ClientAddr(client) = ClientAddr::of(&parts.extensions, &parts.headers);
+    let ClientAddr(client) = ClientAddr::of(&parts.extensions, &parts.headers, app.edge.is_some());
     let listener = app.identity.listener(&parts).await;
     let body = json!({
         "client": client,

@@ -9,6 +9,7 @@ mod listener;
 mod running;
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -34,22 +35,35 @@ pub fn name(socket: &Path) -> String {
 /// What a process of a stage with several is: the balancer, unless its parent says otherwise.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Role {
-    #[arg(long, hide = true, default_value = "balancer", value_parser = ["balancer", "app"])]
+    #[arg(long, hide = true, default_value = "balancer", value_parser = ["balancer", APP, EDGE])]
     role: String,
-    #[arg(long, hide = true, required_if_eq("role", "app"))]
+    #[arg(long, hide = true, required_if_eq_any([("role", APP), ("role", EDGE)]))]
     socket: Option<PathBuf>,
 }
+
+const APP: &str = "app";
+const EDGE: &str = "edge";
 
 impl Role {
     /// Where an app server listens; `None` for the balancer.
     #[must_use]
     pub fn app_socket(&self) -> Option<PathBuf> {
-        if self.role == "app" { self.socket.clone() } else { None }
+        self.socket_of(APP)
     }
 
-    fn options(socket: &Path) -> Vec<OsString> {
+    /// Where an edge takes its orders; `None` for everybody else.
+    #[must_use]
+    pub fn edge_socket(&self) -> Option<PathBuf> {
+        self.socket_of(EDGE)
+    }
+
+    fn socket_of(&self, role: &str) -> Option<PathBuf> {
+        if self.role == role { self.socket.clone() } else { None }
+    }
+
+    fn options(role: &str, socket: &Path) -> Vec<OsString> {
         let socket = socket.as_os_str().to_owned();
-        vec!["--role".into(), "app".into(), "--socket".into(), socket]
+        vec!["--role".into(), role.into(), "--socket".into(), socket]
     }
 }
 
@@ -76,7 +90,7 @@ pub struct AppServers {
     servers: Vec<AppServer>,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    _sockets: TempDir,
+    _sockets: Option<TempDir>,
 }
 
 /// One of them.
@@ -88,6 +102,10 @@ pub struct AppServer {
 }
 
 impl AppServer {
+    fn new(name: String, socket: PathBuf) -> Self {
+        Self { name, socket, pid: Arc::default() }
+    }
+
     /// Its name: `app-1`.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -125,23 +143,59 @@ impl AppServers {
     ///
     /// When one of them does not get ready. What it said is on stderr.
     pub async fn start_alike(count: Count, data: &launch::DataDir) -> Result<Self, launch::Error> {
-        let mut options: Vec<_> = std::env::args_os().skip(1).collect();
-        if matches!(data, launch::DataDir::Fresh(_)) {
-            options.extend(["--data".into(), data.path().into()]);
-        }
-        Self::start_with(count, &options).await
+        Self::start_at(count, data, &[]).await
+    }
+
+    /// The same, and says where the site's parts are: options that a process may be given several
+    /// times, of which the last counts. The system may have chosen the ports.
+    ///
+    /// # Errors
+    ///
+    /// When one of them does not get ready. What it said is on stderr.
+    pub async fn start_at(
+        count: Count,
+        data: &launch::DataDir,
+        places: &[(&str, SocketAddr)],
+    ) -> Result<Self, launch::Error> {
+        Self::start_with(count, &alike(data, places)).await
+    }
+
+    /// Starts an edge as the one child, with the options that this process was given and these
+    /// places. It takes orders at [`edge::socket`](crate::edge::socket).
+    ///
+    /// # Errors
+    ///
+    /// When it does not get ready. What it said is on stderr.
+    pub async fn start_edge(
+        data: &launch::DataDir,
+        places: &[(&str, SocketAddr)],
+    ) -> Result<Self, launch::Error> {
+        let edge = AppServer::new(EDGE.to_owned(), crate::edge::socket(data.path()));
+        Self::start_all(EDGE, vec![edge], &alike(data, places), None).await
     }
 
     async fn start_with(Count(count): Count, shared: &[OsString]) -> Result<Self, launch::Error> {
-        let executable = std::env::current_exe()?;
         let sockets = launch::private_directory()?;
-        let (stop, stopped) = watch::channel(false);
-        let mut starting = Vec::new();
-        for number in 1..=count {
+        let servers = (1..=count).map(|number| {
             let name = format!("app-{number}");
             let socket = sockets.path().join(format!("{name}.sock"));
-            let server = AppServer { name, socket, pid: Arc::default() };
-            let mut options = Role::options(&server.socket);
+            AppServer::new(name, socket)
+        });
+        let servers = servers.collect();
+        Self::start_all(APP, servers, shared, Some(sockets)).await
+    }
+
+    async fn start_all(
+        role: &str,
+        servers: Vec<AppServer>,
+        shared: &[OsString],
+        sockets: Option<TempDir>,
+    ) -> Result<Self, launch::Error> {
+        let executable = std::env::current_exe()?;
+        let (stop, stopped) = watch::channel(false);
+        let mut starting = Vec::new();
+        for server in servers {
+            let mut options = Role::options(role, &server.socket);
             options.extend_from_slice(shared);
             let plan = Plan { executable: executable.clone(), options, server };
             starting.push((plan.spawn()?, plan));
@@ -181,6 +235,25 @@ impl AppServers {
             let _panicked = task.await;
         }
     }
+
+    /// The same, once this is over. What they ask can go on serving until then.
+    pub async fn stop_on(self, wish: impl Future<Output = ()>) {
+        wish.await;
+        self.stop().await;
+    }
+}
+
+/// The options that this process was given, the data directory that it has chosen, and its places.
+fn alike(data: &launch::DataDir, places: &[(&str, SocketAddr)]) -> Vec<OsString> {
+    let mut options = Vec::new();
+    for (option, address) in places {
+        options.extend([OsString::from(option), address.to_string().into()]);
+    }
+    if matches!(data, launch::DataDir::Fresh(_)) {
+        options.extend(["--data".into(), data.path().into()]);
+    }
+    // Of an option that was given several times the last one counts.
+    std::env::args_os().skip(1).chain(options).collect()
 }
 
 impl Drop for AppServers {

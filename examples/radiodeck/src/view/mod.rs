@@ -3,6 +3,7 @@
 pub(crate) mod markup;
 mod pages;
 mod parts;
+mod pictures;
 
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -12,15 +13,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use crate::assets;
 use crate::http::visit::Site;
 pub(crate) use markup::{Markup, html};
-
-/// Scripts, styles and pictures come from this site and nowhere else, and nothing inline runs: text
-/// that slipped through the escaping would still be text.
-const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub(crate) use pictures::Pictures;
 
 /// Adds the headers that every page carries.
-pub(crate) fn protect(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+pub(crate) fn protect(headers: &mut HeaderMap, pictures: &Pictures) {
+    headers.insert(CONTENT_SECURITY_POLICY, pictures.policy());
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -40,7 +37,7 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
     let top = html!(
         "<a class=\"skip\" href=\"#main\">Skip to content</a>\
          <header class=\"top\"><div class=\"wrap\">"
-        (brand())
+        (brand(site.pictures))
         "<nav aria-label=\"Site\"><a href=\"/stations\">Stations</a>\
          <a href=\"/favourites\">Favourites</a></nav>\
          <form class=\"search\" role=\"search\" action=\"/stations\">\
@@ -49,7 +46,8 @@ pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
         (account)
         "</div></header>"
     );
-    document(title, &html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer())))
+    let body = html!((top) "<main id=\"main\" class=\"wrap\">" (main) "</main>" (footer()));
+    document(title, &body)
 }
 
 /// A page that says no. It asks the database for nothing, as the database may be the reason.
@@ -69,7 +67,7 @@ pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
         html!("<a class=\"button\" href=\"/stations\">Browse stations</a>")
     };
     let body = html!(
-        "<header class=\"top\"><div class=\"wrap\">" (brand()) "</div></header>\
+        "<header class=\"top\"><div class=\"wrap\">" (brand(&Pictures::default())) "</div></header>\
          <main id=\"main\" class=\"wrap\"><section class=\"empty\">"
         (parts::static_noise())
         "<h1>" (title) "</h1><p>" (advice) "</p><p class=\"fine\">" (status.as_u16()) " · "
@@ -78,6 +76,8 @@ pub(crate) fn error_page(status: StatusCode, reason: &str) -> Markup {
     document(title, &body)
 }
 
+/// Styles and scripts come from where the page comes from: a browser asks for them once and no second
+/// time elsewhere.
 fn document(title: &str, body: &Markup) -> Markup {
     html!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -91,10 +91,11 @@ fn document(title: &str, body: &Markup) -> Markup {
     )
 }
 
-fn brand() -> Markup {
+fn brand(pictures: &Pictures) -> Markup {
+    let icon = assets::address(assets::ICON);
     html!(
-        "<a class=\"brand\" href=\"/\"><img src=\"" (assets::address(assets::ICON)) "\" alt=\"\" \
-         width=\"32\" height=\"32\">Radiodeck</a>"
+        "<a class=\"brand\" href=\"/\"><img src=\"" (pictures.url(&icon)) "\" alt=\"\" width=\"32\" \
+         height=\"32\"" (pictures.second_chance(&icon)) ">Radiodeck</a>"
     )
 }
 

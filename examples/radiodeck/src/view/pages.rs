@@ -9,6 +9,7 @@ use crate::api::{
     AirView, Favourites, Home, ListenerView, OnAir, Programme, SignIn, StationDetail, StationList,
     Status, TrackDetail,
 };
+use crate::edge::EdgeState;
 use crate::http::visit::{Show, Site};
 use crate::model::Genre;
 use crate::storage::{Nodes, Saved};
@@ -23,7 +24,7 @@ impl Show for Home {
              each other.</p>" (dial(&self.stations)) "</section>"
             (genres(None, None, false))
             "<div class=\"heading\"><h2>Most kept</h2><a href=\"/stations\">All stations</a></div>"
-            (grid(&self.stations, site.now))
+            (grid(&self.stations, site))
         );
         ("Small stations, one dial".to_owned(), main)
     }
@@ -58,7 +59,7 @@ impl Show for StationList {
                 "All stations",
             )
         } else {
-            grid(&self.stations, site.now)
+            grid(&self.stations, site)
         };
         let content = html!((content)(pager(self.page, self.pages, &address)));
         let main = html!(
@@ -86,7 +87,7 @@ impl Show for StationDetail {
         let silence =
             station.now.is_none().then(|| html!("<p class=\"onair\">Off air right now.</p>"));
         let main = html!(
-            "<section class=\"station\">" (picture(station, 400)) "<div>\
+            "<section class=\"station\">" (picture(station, 400, site.pictures)) "<div>\
              <p class=\"place\"><a href=\"/stations?genre=" (station.genre.slug()) "\">"
             (station.genre.name()) "</a> · " (station.city) ", " (station.country) "</p>\
              <h1>" (station.name) " <span class=\"dial\">" (station.frequency) "</span></h1>\
@@ -160,7 +161,7 @@ impl Show for Favourites {
                 "Browse stations",
             )
         } else {
-            grid(&self.stations, site.now)
+            grid(&self.stations, site)
         };
         let content = html!((content)(pager(self.page, self.pages, "/favourites?page=")));
         let main = html!(
@@ -208,8 +209,10 @@ impl Show for Status {
             html!("<table class=\"tracks\"><tbody>" (rows) "</tbody></table>")
         };
         let cache = self.cache.as_ref().map(saved);
-        let main =
-            html!("<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database) (cache));
+        let edge = self.edge.as_ref().map(at_the_edge);
+        let main = html!(
+            "<div class=\"heading\"><h1>Status</h1>" (app) "</div>" (database) (cache) (edge)
+        );
         ("Status".to_owned(), main)
     }
 }
@@ -262,6 +265,31 @@ fn saved(saved: &Saved) -> Markup {
         (row("waited for a query that was under way", saved.waited))
         (row("asked the database", saved.database))
         "</tbody></table>" (servers)
+    )
+}
+
+/// What an edge has saved, in the same form.
+fn at_the_edge(edge: &EdgeState) -> Markup {
+    let heading =
+        |text: Markup| html!("<div class=\"heading after\"><h2>Edge</h2><p>" (text) "</p></div>");
+    let Some(counts) = &edge.counts else {
+        return heading(html!("It does not answer: pictures come from here."));
+    };
+    let number = |number: u64| thousands(i64::try_from(number).unwrap_or(i64::MAX));
+    let row = |number: String, what: &'static str| html!("<tr><td>" (number) "</td><td>" (what) "</td></tr>");
+    let per_mille = counts.hits_per_mille;
+    let rows = [
+        row(number(counts.hits), "answered without the site"),
+        row(number(counts.misses), "passed on to the site"),
+        row(number(counts.objects), "objects in memory"),
+        row(number(counts.bytes), "bytes that they take"),
+        row(number(counts.saved_bytes), "bytes that the site did not have to send"),
+        row(number(counts.origin_bytes), "bytes that it sent to be kept"),
+    ];
+    html!(
+        (heading(html!((number(counts.hits + counts.misses)) " answers: " (per_mille / 10) "."
+            (per_mille % 10) " % hits")))
+        "<table class=\"tracks named\"><tbody>" (rows.to_vec()) "</tbody></table>"
     )
 }
 

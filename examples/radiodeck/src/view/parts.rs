@@ -1,9 +1,11 @@
 //! Pieces that several pages share.
 
 use super::markup::{Markup, html};
+use super::pictures::Pictures;
 use crate::api::{AirView, StationView};
 use crate::cover;
 use crate::http::params::encode;
+use crate::http::visit::Site;
 
 /// 2400 as `2,400`.
 pub(super) fn thousands(number: i64) -> String {
@@ -36,10 +38,10 @@ pub(super) fn count(number: i64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-pub(super) fn picture(station: &StationView, size: u32) -> Markup {
+pub(super) fn picture(station: &StationView, size: u32, pictures: &Pictures) -> Markup {
     html!(
-        "<img class=\"cover\" src=\"" (station.cover) "\" alt=\"\" width=\"" (size)
-        "\" height=\"" (size) "\" loading=\"lazy\">"
+        "<img class=\"cover\" src=\"" (pictures.url(&station.cover)) "\" alt=\"\" width=\"" (size)
+        "\" height=\"" (size) "\" loading=\"lazy\"" (pictures.second_chance(&station.cover)) ">"
     )
 }
 
@@ -67,16 +69,16 @@ pub(super) fn heart(station: &StationView) -> Markup {
     )
 }
 
-pub(super) fn card(station: &StationView, now: i64) -> Markup {
+pub(super) fn card(station: &StationView, site: &Site<'_>) -> Markup {
     let air = station.now.as_ref().map(|air| {
         html!(
             "<p class=\"track\"><span class=\"title\">" (air.track.title) "</span> <span class=\"artist\">"
-            (air.track.artist) "</span></p>" (progress(air, now))
+            (air.track.artist) "</span></p>" (progress(air, site.now))
         )
     });
     html!(
         "<article class=\"card\"><a class=\"picture\" href=\"/stations/" (station.id.get())
-        "\" tabindex=\"-1\" aria-hidden=\"true\">" (picture(station, 320))
+        "\" tabindex=\"-1\" aria-hidden=\"true\">" (picture(station, 320, site.pictures))
         "<span class=\"dial\">" (station.frequency) "</span></a>"
         (heart(station))
         "<h3><a href=\"/stations/" (station.id.get()) "\">" (station.name) "</a></h3>\
@@ -84,8 +86,8 @@ pub(super) fn card(station: &StationView, now: i64) -> Markup {
     )
 }
 
-pub(super) fn grid(stations: &[StationView], now: i64) -> Markup {
-    let cards: Vec<_> = stations.iter().map(|station| card(station, now)).collect();
+pub(super) fn grid(stations: &[StationView], site: &Site<'_>) -> Markup {
+    let cards: Vec<_> = stations.iter().map(|station| card(station, site)).collect();
     html!("<div class=\"grid\">" (cards) "</div>")
 }
 
