@@ -208,18 +208,12 @@ impl<S> Fill<S> {
     {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
-        if let Some(trouble) = Failure::of(status) {
-            // Whoever has something stale that may stand in does not want this, nor does a refresh behind an
-            // answer that was stale already.
-            let is_behind = self.first.is_none() && self.stored.is_some();
-            if is_behind || self.stored_may_stand_in(trouble, now) {
-                let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
-                return self.fail(failure, trouble);
-            }
-            shared.telemetry.origin_failed();
-        } else {
-            shared.telemetry.origin_answered();
+        let trouble = Failure::of(status);
+        // Whoever has something stale that may stand in does not want an error.
+        if let Some(trouble) = trouble.filter(|trouble| self.stored_may_stand_in(*trouble, now)) {
+            return self.fail(ErrorStatus::failure(status), trouble);
         }
+        let is_behind = self.first.is_none() && self.stored.is_some();
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
         let opened = match admission {
@@ -229,6 +223,14 @@ impl<S> Fill<S> {
             }
             Admission::Refuse(reason) => Err(reason),
         };
+        match trouble {
+            // Nor does anybody who was answered with something stale already, unless it can be stored.
+            Some(trouble) if is_behind && opened.is_err() => {
+                return self.fail(ErrorStatus::failure(status), trouble);
+            }
+            Some(_) => shared.telemetry.origin_failed(),
+            None => shared.telemetry.origin_answered(),
+        }
         let (home, filler, object) = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.pass_on(response, reason, now),
@@ -470,6 +472,12 @@ fn length<B: Body>(response: &Response<B>) -> Option<u64> {
 /// The origin answered with an error that a stale response may stand in for.
 #[derive(Debug)]
 pub(super) struct ErrorStatus(pub(super) StatusCode);
+
+impl ErrorStatus {
+    fn failure(status: StatusCode) -> EdgeFailure {
+        EdgeFailure::Origin(Arc::new(Self(status)))
+    }
+}
 
 impl std::fmt::Display for ErrorStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
