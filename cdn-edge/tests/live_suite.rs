@@ -43,7 +43,8 @@ const UNPASSED: [(&str, &str); 6] = [
 ];
 /// The origin closes the connection without a word, and a cache that may not serve the stale response must answer
 /// 504 by itself (RFC 9111, 5.2.2.2). The suite takes any answer without the origin's counter for one from the cache.
-const NO_ANSWER: &str = "no answer that a cache may give passes: the suite wants one from an origin that gave none";
+const NO_ANSWER: &str =
+    "no answer that a cache may give passes: the suite wants one from an origin that gave none";
 
 /// The required cases that fail in the default profile alone.
 const UNPASSED_BY_DEFAULT: [(&str, &str); 2] = [

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body;
 
@@ -145,13 +145,15 @@ impl Shared {
             let age = self.ages.value(age, |text| {
                 text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
             });
-            response.headers_mut().insert(header::AGE, age);
+            fill(response.headers_mut(), &header::AGE, age);
         }
         let status = self.cache_status(via, object.stored.ttl(now));
         match room {
-            Room::Kept => response.headers_mut().insert(&self.cache_status_name, status).is_some(),
-            Room::None => response.headers_mut().append(&self.cache_status_name, status),
-        };
+            Room::Kept => fill(response.headers_mut(), &self.cache_status_name, status),
+            Room::None => {
+                response.headers_mut().append(&self.cache_status_name, status);
+            }
+        }
         self.sent(&mut response, via);
         self.hand_over(now);
         response
@@ -235,6 +237,16 @@ impl Shared {
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response.extensions_mut().insert(failure);
         response
+    }
+}
+
+/// Puts a value in its place. Putting in what is there already makes a full map grow.
+fn fill(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    match headers.get_mut(name) {
+        Some(place) => *place = value,
+        None => {
+            headers.insert(name.clone(), value);
+        }
     }
 }
 
