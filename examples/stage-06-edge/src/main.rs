@@ -43,9 +43,9 @@ struct Options {
     /// Where to listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", overrides_with = "listen")]
     listen: SocketAddr,
-    /// Where the site itself listens, behind the edge.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", overrides_with = "origin")]
-    origin: SocketAddr,
+    /// Where the site itself listens, behind the edge [default: here, on the port after that]
+    #[arg(long, value_name = "ADDR", overrides_with = "origin")]
+    origin: Option<SocketAddr>,
     /// Where to keep the database [default: a fresh directory, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -82,7 +82,7 @@ async fn run(options: Options) -> Result<(), launch::Error> {
         return event.happen().await;
     }
     let stop = launch::Stop::on_signal()?;
-    let listener = launch::bind_to("--origin", options.origin).await?;
+    let listener = edge::behind(options.listen, options.origin).await?;
     let (origin, edge) = (listener.local_addr()?, launch::Place::reserve(options.listen)?);
     let at = [("--listen", edge.address()), ("--origin", origin)];
     let data = launch::DataDir::new(options.data)?;
@@ -129,7 +129,7 @@ async fn edge(socket: &Path, options: Options) -> Result<(), launch::Error> {
         .layer(&cache)
         .layer(Guard::default())
         .layer(TimedLayer::new(Phases::default())?)
-        .service(Client::to(&format!("http://{}", options.origin))?);
+        .service(Client::to(&edge::origin_url(options.origin)?)?);
     let listener = launch::bind(options.listen).await?;
     edge::take_orders(socket, data.path(), cache.handle())?;
     serve::serve(listener, ReverseProxy::new(edge), stop.wanted()).await;
