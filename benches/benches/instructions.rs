@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use terrace_benches::ops::cache;
+use terrace_benches::ops::cdn_edge::{self, Kind};
 use terrace_benches::ops::db::{self, PREPARE, Raw, What};
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
 use terrace_benches::ops::{COUNTED, Op, counted};
@@ -20,12 +21,16 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// An operation, built only when it is counted.
 type Build = fn() -> Box<dyn Op>;
 
-const OPERATIONS: [(&str, Build); 7] = [
+const OPERATIONS: [(&str, Build); 11] = [
     ("cache: hit", || hit(0)),
     ("cache: hit, 4 tags", || hit(4)),
     ("cache: bare engine", || {
         Box::new(cache::Bare::new(Policy::S3Fifo).expect("its feature is on"))
     }),
+    ("cdn-edge: hit", || edge(Kind::Plain)),
+    ("cdn-edge: hit, Vary", || edge(Kind::Varies)),
+    ("cdn-edge: 304", || edge(Kind::Conditional)),
+    ("cdn-edge: 206", || edge(Kind::Range)),
     ("lb: request, 100 endpoints", || request(100)),
     ("lb: request, 10000 endpoints", || request(10_000)),
     ("lb: pick, 100 endpoints", || pick(100)),
@@ -117,6 +122,10 @@ const CONTROLS: [(&str, Build); 2] = [
 
 fn hit(tags: u64) -> Box<dyn Op> {
     Box::new(cache::Terrace::new(Policy::S3Fifo, tags).expect("a runtime"))
+}
+
+fn edge(kind: Kind) -> Box<dyn Op> {
+    Box::new(cdn_edge::Hit::new(kind).expect("a runtime"))
 }
 
 fn request(endpoints: usize) -> Box<dyn Op> {

@@ -1,4 +1,4 @@
-//! An HTTP edge cache.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -18,9 +18,12 @@ pub mod purge;
 pub mod semantics;
 pub mod store;
 
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+pub use edge::EdgeControl;
 pub use edge::{
     BoxError, ConfigError, Edge, EdgeBody, EdgeBuilder, EdgeFailure, EdgeFuture, EdgeHandle,
     EdgeLayer, OriginBody,
 };
 pub use semantics::{Profile, Reason, Rules};
-pub use telemetry::Stats;
+pub use telemetry::{Decision, Outcome, Stats, TopMiss};

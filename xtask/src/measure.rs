@@ -7,7 +7,7 @@ use clap::Args;
 use crate::provision::{self, Machine};
 
 /// The blocks that have a comparison in `benches`.
-const COMPARED: [&str; 3] = ["lb", "db", "cache"];
+const COMPARED: [&str; 4] = ["lb", "db", "cache", "cdn-edge"];
 /// The blocks that have a long test there.
 const SOAKED: [&str; 2] = ["lb", "db"];
 
@@ -39,6 +39,10 @@ pub(crate) fn bench(options: &Bench) -> Result<ExitCode, String> {
         if block == "lb" {
             peers()?;
             example("terrace-lb", "proxy")?;
+        }
+        if block == "cdn-edge" {
+            peers()?;
+            example("terrace-cdn-edge", "edge")?;
         }
         program(&format!("bench-{block}"), &options.arguments)
     })

@@ -17,7 +17,7 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const MARK: &str = "terrace: for the time of one installation";
 
 /// What the comparisons of `cargo xtask bench lb` need.
-pub(crate) const PEERS: [&str; 3] = ["nginx", "haproxy", "wrk"];
+pub(crate) const PEERS: [&str; 4] = ["nginx", "haproxy", "varnishd", "wrk"];
 
 /// What the gate's tests need and this machine has not.
 pub(crate) fn missing_for_tests() -> Vec<&'static Tool> {

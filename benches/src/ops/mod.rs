@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 pub mod cache;
+pub mod cdn_edge;
 pub mod db;
 pub mod lb;
 

@@ -39,10 +39,69 @@ pub fn origin(folder: &Path, size: usize) -> Result<Running, Error> {
     let port = Port::reserve()?;
     let listen = port.addr();
     let body = "x".repeat(size);
+    // The lifetime is for caches; proxies pass it on.
     let server = format!(
-        "server {{ listen {listen} backlog=4096; location / {{ default_type text/plain; return 200 \"{body}\"; }} }}"
+        "server {{ listen {listen} backlog=4096; location / {{ default_type text/plain; \
+         add_header Cache-Control max-age=3600; return 200 \"{body}\"; }} }}"
     );
     nginx_with("origin", folder, &server)?.start_on(port)
+}
+
+/// nginx as a cache, as its own guide to content caching has it, with lock and stale use.
+///
+/// # Errors
+///
+/// If nginx is missing or does not start.
+pub fn nginx_cache(folder: &Path, origin: SocketAddr) -> Result<Running, Error> {
+    let port = Port::reserve()?;
+    let listen = port.addr();
+    let cache = folder.join("nginx-cache-files").display().to_string();
+    let server = format!(
+        "proxy_cache_path {cache} keys_zone=c:32m max_size=256m;\n\
+         upstream origin {{ server {origin}; keepalive 64; }}\n\
+         server {{ listen {listen} backlog=4096; location / {{ proxy_http_version 1.1; \
+         proxy_set_header Connection \"\"; proxy_cache c; proxy_cache_lock on; \
+         proxy_cache_use_stale updating error timeout; add_header X-Cache $upstream_cache_status; \
+         proxy_pass http://origin; }} }}"
+    );
+    nginx_with("nginx-cache", folder, &server)?.start_on(port)
+}
+
+/// Varnish with one pool of threads and its memory storage.
+///
+/// # Errors
+///
+/// If Varnish is missing or does not start.
+pub fn varnish(folder: &Path, origin: SocketAddr) -> Result<Running, Error> {
+    let program = tools::find("varnishd").ok_or("no varnishd: see `cargo xtask doctor`")?;
+    let port = Port::reserve()?;
+    let (host, number) = (origin.ip(), origin.port());
+    let file = folder.join("varnish.vcl");
+    fs::write(
+        &file,
+        format!("vcl 4.1;\nbackend default {{ .host = \"{host}\"; .port = \"{number}\"; }}\n"),
+    )?;
+    let work = folder.join("varnish");
+    fs::create_dir_all(&work)?;
+    let version = results::version_of(&program, "-V");
+    let version = version.split(['(', ')']).nth(1).unwrap_or(&version).to_owned();
+    let arguments = [
+        "-F",
+        "-n",
+        &work.display().to_string(),
+        "-a",
+        &port.addr().to_string(),
+        "-f",
+        &file.display().to_string(),
+        "-s",
+        "malloc,256m",
+        "-p",
+        "thread_pools=1",
+        "-p",
+        "thread_pool_min=100",
+    ];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    Contender { name: "varnish".to_owned(), program, arguments, version }.start_on(port)
 }
 
 /// nginx as a reverse proxy.

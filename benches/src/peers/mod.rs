@@ -1,4 +1,4 @@
-//! Reverse proxies side by side: CPU time per request.
+//! Reverse proxies and caches side by side: CPU time per request.
 //!
 //! Every contender forwards to the same nginx, which answers from memory, and gets the same load
 //! from wrk, one contender after the other in each round. What is compared is the CPU time that the
@@ -20,7 +20,7 @@ use terrace_testkit::ports::Port;
 
 use crate::rounds::Series;
 
-pub use contenders::{Contender, haproxy, nginx, origin, ours};
+pub use contenders::{Contender, haproxy, nginx, nginx_cache, origin, ours, varnish};
 
 /// How long a server may take until it accepts connections.
 const READY: Duration = Duration::from_secs(10);

@@ -8,7 +8,12 @@
 //! It prints `listening on http://ADDR` when it is ready, and drains on SIGTERM or Ctrl-C: the
 //! listener closes, requests in flight get ten seconds. A bad flag is a line on stderr and exit
 //! code 2.
+//!
+//! With `--admin`, `curl http://127.0.0.1:8081/status` shows hit ratio, bytes and what is missed most.
+//! Purging and preloading are signed with `TERRACE_ADMIN_KEY` (32 characters or more), or with the key
+//! that is printed on stderr; see `admin.rs` beside this file.
 
+mod admin;
 mod serve;
 mod service;
 
@@ -31,7 +36,7 @@ struct Args {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, value_name = "ADDR")]
     listen: SocketAddr,
-    /// The origin, as a URL without a path: http://host:port.
+    /// The origin, as a URL: http://host:port.
     #[arg(long, value_name = "URL")]
     origin: String,
     /// What is stored and whom it obeys.
@@ -108,10 +113,16 @@ fn run(args: &Args) -> Result<(), AnyError> {
             None => None,
         };
         let stop = stop_signal()?;
-        let (edge, handle) = service::service(args)?;
+        let (edge, control) = service::service(args)?;
         if let Some(listener) = admin {
-            println!("admin on http://{}", listener.local_addr()?);
-            tokio::spawn(serve(listener, service::admin(handle), stop.clone()));
+            let address = listener.local_addr()?;
+            let (key, new) = admin::key()?;
+            let admin = admin::service(control, key, address)?;
+            if let Some(new) = new {
+                eprintln!("admin key: {new}");
+            }
+            println!("admin on http://{address}");
+            tokio::spawn(serve(listener, admin, stop.clone()));
         }
         println!("listening on http://{}", listener.local_addr()?);
         std::io::stdout().flush()?;

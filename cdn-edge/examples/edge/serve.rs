@@ -1,18 +1,21 @@
 //! A small accept loop: HTTP/1.1, a bound for everything a client may hold, a drain at the end.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::AnyError;
 
@@ -46,7 +49,7 @@ where
         + Send
         + 'static,
     S::Future: Send,
-    B: http_body::Body + Send + 'static,
+    B: http_body::Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<AnyError>,
 {
@@ -86,17 +89,28 @@ where
         + Send
         + 'static,
     S::Future: Send,
-    B: http_body::Body + Send + 'static,
+    B: http_body::Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<AnyError>,
 {
     // Small answers should not wait for each other; without it they are only slower.
     let _ = stream.set_nodelay(true);
-    let each = hyper::service::service_fn(move |request| service.clone().oneshot(request));
+    let activity = Arc::new(Activity::default());
+    let seen = Arc::clone(&activity);
+    let each = hyper::service::service_fn(move |request| {
+        let in_flight = InFlight::begin(&seen);
+        // An edge is always ready.
+        let answer = service.clone().call(request);
+        async move {
+            answer
+                .await
+                .map(|response| response.map(|body| Tracked { body, _in_flight: in_flight }))
+        }
+    });
     let connection = http1::Builder::new()
         .pipeline_flush(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN)
+        // One timer a connection does it, below, at no cost for each request.
+        .header_read_timeout(None)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), each);
     let mut served = pin!(connection);
@@ -104,7 +118,74 @@ where
     tokio::select! {
         _ = served.as_mut() => return,
         () = stop.wait() => {}
+        () = activity.stopped() => {}
     }
     served.as_mut().graceful_shutdown();
-    let _ = served.await;
+    let _ = tokio::time::timeout(DRAIN, served).await;
+}
+
+/// What happens on a connection.
+#[derive(Debug, Default)]
+struct Activity {
+    begun: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+impl Activity {
+    /// Completes when for [`HEAD_WITHIN`] or a little longer nothing has been on its way and nothing has begun: the
+    /// client is idle, or sends the head of a request byte by byte.
+    async fn stopped(&self) {
+        let mut begun = None;
+        loop {
+            tokio::time::sleep(HEAD_WITHIN / 2).await;
+            let now = (self.begun.load(Relaxed), self.in_flight.load(Relaxed));
+            if now.1 == 0 && begun == Some(now) {
+                return;
+            }
+            begun = Some(now);
+        }
+    }
+}
+
+/// A request that has begun and not been answered to the end.
+struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.begun.fetch_add(1, Relaxed);
+        activity.in_flight.fetch_add(1, Relaxed);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Relaxed);
+    }
+}
+
+/// A body that tells when it has ended.
+struct Tracked<B> {
+    body: B,
+    _in_flight: InFlight,
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for Tracked<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -3,18 +3,18 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use terrace_cdn_edge::admin::Control;
 use terrace_cdn_edge::origin::{
     BreakerSettings, CapSettings, Client, Guard, Phases, ServerErrors, TimedLayer,
 };
-use terrace_cdn_edge::{EdgeBody, EdgeHandle, EdgeLayer, Profile};
+use terrace_cdn_edge::{EdgeBody, EdgeLayer, Profile};
 use tower::{Layer, Service, service_fn};
 
 use super::{AnyError, Args};
 
-/// The edge in front of the origin, and the way to look into it.
+/// The edge in front of the origin, and what operators have of it.
 pub(crate) fn service(
     args: &Args,
 ) -> Result<
@@ -23,7 +23,7 @@ pub(crate) fn service(
         + Clone
         + Send
         + 'static,
-        EdgeHandle,
+        impl Control,
     ),
     AnyError,
 > {
@@ -33,39 +33,20 @@ pub(crate) fn service(
     };
     let layer =
         EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
-    let client = Client::to(&args.origin)?;
+    let client = Client::to(&args.origin).map_err(|error| format!("--origin: {error}"))?;
     // Of one origin, an answer is an answer; only one that hardly answers any more counts as down.
     let breaker = BreakerSettings::default().failures(20).ratio(0.9, 50, Duration::from_secs(10));
     let guard = Guard::new(breaker, CapSettings::default())?.server_errors(ServerErrors::none());
     let origin = guard.layer(TimedLayer::new(Phases::default())?.layer(client));
-    let handle = layer.handle();
     let edge = layer.layer(origin);
+    // There is one origin, whatever the host.
+    let control = edge.control::<Incoming>().with_any_host();
     let answered = service_fn(move |request: Request<Incoming>| {
         // An edge is always ready.
         let answer = edge.clone().call(request);
         async move { Ok(answer.await.unwrap_or_else(|_| plain(StatusCode::BAD_GATEWAY))) }
     });
-    Ok((answered, handle))
-}
-
-/// What answers on the second listener.
-pub(crate) fn admin(
-    handle: EdgeHandle,
-) -> impl Service<Request<Incoming>, Response = Response<EdgeBody>, Error = Infallible, Future: Send>
-+ Clone
-+ Send
-+ 'static {
-    service_fn(move |request: Request<Incoming>| {
-        let response = if request.method() == Method::GET {
-            let mut response = Response::new(EdgeBody::from(format!("{:?}\n", handle.stats())));
-            let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        } else {
-            plain(StatusCode::METHOD_NOT_ALLOWED)
-        };
-        std::future::ready(Ok(response))
-    })
+    Ok((answered, control))
 }
 
 fn plain(status: StatusCode) -> Response<EdgeBody> {

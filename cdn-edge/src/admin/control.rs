@@ -1,6 +1,7 @@
 //! What the service asks of a cache.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Uri;
 use serde::Serialize;
@@ -18,6 +19,20 @@ pub trait Control: Send + Sync + 'static {
 
     /// How the cache is doing.
     fn report(&self) -> Report;
+}
+
+impl<C: Control> Control for Arc<C> {
+    fn purge(&self, purge: Purge) -> PurgeOutcome {
+        C::purge(self, purge)
+    }
+
+    fn preload(&self, urls: Vec<Uri>) -> impl Future<Output = Vec<Preloaded>> + Send {
+        C::preload(self, urls)
+    }
+
+    fn report(&self) -> Report {
+        C::report(self)
+    }
 }
 
 /// What is to be purged, and how.
@@ -77,8 +92,16 @@ pub struct Preloaded {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Requests answered without the origin, of all.
+    /// Requests answered from the store, or by what the origin said to another request, of all.
     pub hit_ratio: f64,
+    /// Requests to the origin.
+    pub origin_requests: u64,
+    /// Whether the origin has failed several times in a row.
+    pub origin_down: bool,
+    /// Purges.
+    pub purges: u64,
+    /// Objects that were forgotten to make room.
+    pub evictions: u64,
     /// Objects in memory.
     pub objects: u64,
     /// Bytes that they take.
@@ -94,8 +117,8 @@ pub struct Report {
     pub served_bytes: u64,
     /// What is asked for most and not found, with the reason.
     pub top_misses: Vec<Miss>,
-    /// How often each decision was taken.
-    pub decisions: BTreeMap<&'static str, u64>,
+    /// How often each decision was taken: what became of the request, and why.
+    pub decisions: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
 }
 
 /// Something that is asked for and not found.
@@ -103,9 +126,9 @@ pub struct Report {
 pub struct Miss {
     /// Its URL.
     pub url: String,
-    /// How often it was asked for.
+    /// How often the origin was asked for it, at least.
     pub count: u64,
-    /// Why it was not found the last time.
+    /// Why the answer was not stored the last time, or why it was not found.
     pub reason: &'static str,
     /// Bytes that the origin sent for it.
     pub bytes: u64,

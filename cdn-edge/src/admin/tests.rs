@@ -50,7 +50,7 @@ impl Control for Calls {
     fn report(&self) -> Report {
         let miss =
             Miss { url: "https://a.test/".to_owned(), count: 3, reason: "private", bytes: 7 };
-        let decisions = [("hit", 9)].into();
+        let decisions = [("hit", [("fresh", 9)].into())].into();
         Report { hit_ratio: 0.5, top_misses: vec![miss], decisions, ..Report::default() }
     }
 }
@@ -231,7 +231,7 @@ async fn urls_are_preloaded_and_the_report_is_read() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(value["hit_ratio"], 0.5);
     assert_eq!(value["top_misses"][0]["reason"], "private");
-    assert_eq!(value["decisions"]["hit"], 9);
+    assert_eq!(value["decisions"]["hit"]["fresh"], 9);
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ pub(super) struct Again<S, B, RB> {
     parts: Arc<Parts>,
     etag: HeaderValue,
     shared: Arc<Shared>,
+    /// The hash of the key.
+    key: u128,
     carries: PhantomData<fn(B) -> RB>,
 }
 
@@ -40,6 +42,7 @@ impl<S> Again<S, (), ()> {
         inner: &S,
         parts: &Arc<Parts>,
         shared: &Arc<Shared>,
+        key: u128,
     ) -> Option<Arc<dyn Resume>>
     where
         S: Service<Request<OriginBody<B>>, Response = Response<RB>> + Clone + Send + 'static,
@@ -59,6 +62,7 @@ impl<S> Again<S, (), ()> {
             parts: Arc::clone(parts),
             etag: HeaderValue::from_bytes(etag.as_bytes()).ok()?,
             shared: Arc::clone(shared),
+            key,
             carries: PhantomData,
         }))
     }
@@ -90,6 +94,7 @@ where
         request.headers_mut().insert(header::IF_RANGE, self.etag.clone());
         let deadline = self.shared.limits.first_byte;
         self.shared.telemetry.asked();
+        let mut meter = self.shared.telemetry.meter(Some(self.key));
         Box::pin(async move {
             let response = tokio::time::timeout(deadline, inner.oneshot(request))
                 .await
@@ -99,7 +104,11 @@ where
             if response.status() != StatusCode::PARTIAL_CONTENT {
                 return Err(Changed.into());
             }
-            Ok(response.into_body().map_err(Into::into).boxed_unsync())
+            let body = response.into_body().map_err(Into::into).map_frame(move |frame| {
+                meter.received(frame.data_ref().map_or(0, Bytes::len));
+                frame
+            });
+            Ok(body.boxed_unsync())
         })
     }
 }

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use super::error::BoxError;
 use super::multipart::Multipart;
 use crate::content::Cursor;
+use crate::telemetry::{Meter, Telemetry};
 
 /// The body of a response from the edge.
 pub struct EdgeBody(Kind);
@@ -17,7 +19,9 @@ enum Kind {
     Bytes(Bytes),
     Stored(Cursor),
     Parts(Box<Multipart>),
-    Passed(UnsyncBoxBody<Bytes, BoxError>),
+    Passed(UnsyncBoxBody<Bytes, BoxError>, Meter),
+    /// Of unknown length, so that it is counted as it goes.
+    Counted(Box<(Cursor, Arc<Telemetry>)>),
 }
 
 impl EdgeBody {
@@ -37,8 +41,16 @@ impl EdgeBody {
         Self(Kind::Parts(Box::new(parts)))
     }
 
-    pub(crate) fn passed(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
-        Self(Kind::Passed(body))
+    pub(crate) fn passed(body: UnsyncBoxBody<Bytes, BoxError>, meter: Meter) -> Self {
+        Self(Kind::Passed(body, meter))
+    }
+
+    /// Counts a stored body as it goes.
+    pub(crate) fn count(&mut self, telemetry: &Arc<Telemetry>) {
+        self.0 = match std::mem::replace(&mut self.0, Kind::Bytes(Bytes::new())) {
+            Kind::Stored(cursor) => Kind::Counted(Box::new((cursor, Arc::clone(telemetry)))),
+            other => other,
+        };
     }
 }
 
@@ -58,7 +70,17 @@ impl Body for EdgeBody {
                 Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
             }
             Kind::Parts(parts) => Pin::new(parts.as_mut()).poll_frame(cx),
-            Kind::Passed(body) => Pin::new(body).poll_frame(cx),
+            Kind::Passed(body, meter) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                meter.passed(length(frame.as_ref()));
+                Poll::Ready(frame)
+            }
+            Kind::Counted(counted) => {
+                let (cursor, telemetry) = &mut **counted;
+                let frame = ready!(Pin::new(cursor).poll_frame(cx));
+                telemetry.served(length(frame.as_ref()) as u64);
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
         }
     }
 
@@ -67,7 +89,8 @@ impl Body for EdgeBody {
             Kind::Bytes(bytes) => bytes.is_empty(),
             Kind::Stored(cursor) => cursor.is_end_stream(),
             Kind::Parts(parts) => parts.is_end_stream(),
-            Kind::Passed(body) => body.is_end_stream(),
+            Kind::Passed(body, _) => body.is_end_stream(),
+            Kind::Counted(counted) => counted.0.is_end_stream(),
         }
     }
 
@@ -76,9 +99,15 @@ impl Body for EdgeBody {
             Kind::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Stored(cursor) => cursor.size_hint(),
             Kind::Parts(parts) => parts.size_hint(),
-            Kind::Passed(body) => body.size_hint(),
+            Kind::Passed(body, _) => body.size_hint(),
+            Kind::Counted(counted) => counted.0.size_hint(),
         }
     }
+}
+
+/// Bytes of a frame, if it has come and holds data.
+fn length<E>(frame: Option<&Result<Frame<Bytes>, E>>) -> usize {
+    frame.and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len)
 }
 
 impl<T: Into<Bytes>> From<T> for EdgeBody {
@@ -99,7 +128,8 @@ impl fmt::Debug for EdgeBody {
             Kind::Bytes(_) => "bytes",
             Kind::Stored(_) => "stored",
             Kind::Parts(_) => "parts",
-            Kind::Passed(_) => "passed",
+            Kind::Passed(..) => "passed",
+            Kind::Counted(_) => "counted",
         };
         f.debug_struct("EdgeBody").field("kind", &kind).finish_non_exhaustive()
     }
@@ -110,15 +140,31 @@ pin_project_lite::pin_project! {
     ///
     /// A GET goes on without its body: the answer would be stored for everybody, and nothing of the body is
     /// in the key ("fat GET").
-    #[project = OriginBodyProj]
-    pub enum OriginBody<B> {
-        /// None.
-        Empty,
-        /// The client's.
-        Client {
-            #[pin]
-            body: B,
-        },
+    #[derive(Debug)]
+    pub struct OriginBody<B> {
+        #[pin]
+        body: Option<B>,
+    }
+}
+
+impl<B> OriginBody<B> {
+    /// None.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { body: None }
+    }
+
+    /// The client's.
+    #[must_use]
+    pub fn client(body: B) -> Self {
+        Self { body: Some(body) }
+    }
+}
+
+/// None: what a second origin is asked with, when the first has failed.
+impl<B> Default for OriginBody<B> {
+    fn default() -> Self {
+        Self::none()
     }
 }
 
@@ -130,32 +176,17 @@ impl<B: Body> Body for OriginBody<B> {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
-        match self.project() {
-            OriginBodyProj::Empty => Poll::Ready(None),
-            OriginBodyProj::Client { body } => body.poll_frame(cx),
+        match self.project().body.as_pin_mut() {
+            Some(body) => body.poll_frame(cx),
+            None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Client { body } => body.is_end_stream(),
-        }
+        self.body.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Client { body } => body.size_hint(),
-        }
-    }
-}
-
-impl<B> fmt::Debug for OriginBody<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "Empty",
-            Self::Client { .. } => "Client",
-        })
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }

@@ -11,12 +11,13 @@ use super::clock::Clock;
 use super::error::ConfigError;
 use super::flight::Flights;
 use super::forward::Manner;
+use super::hot::Hot;
 use super::numerals::Numerals;
 use super::service::EdgeLayer;
 use super::shared::{Fallback, Limits, Shared};
 use crate::content::Budget;
 use crate::field::cdn_loop::Id;
-use crate::key::{KeyRules, Versions};
+use crate::key::{KeyRules, Learned, Versions};
 use crate::object::{Caps, Shapes};
 use crate::purge::{self, Changes, Invalidations};
 use crate::semantics::{Profile, Rules};
@@ -57,6 +58,7 @@ impl EdgeBuilder {
                 window: 8 << 20,
                 collapse: Duration::from_secs(10),
                 first_byte: Duration::from_secs(30),
+                stall: Duration::from_secs(60),
                 hit_for_miss: Duration::from_secs(10),
                 retry: Duration::from_secs(1),
                 caps: Caps { variants: 32, parts: 16 },
@@ -121,8 +123,9 @@ impl EdgeBuilder {
         self
     }
 
-    /// How long a request waits for another's answer to the same question before it asks the origin itself: 10
-    /// seconds by default, less than clients and balancers wait.
+    /// How long a request waits for another's answer to the same question before it asks the origin itself, or is
+    /// answered with something stale that may stand in for an origin that is silent: 10 seconds by default, less
+    /// than clients and balancers wait.
     pub fn collapse_timeout(mut self, timeout: Duration) -> Self {
         self.limits.collapse = timeout;
         self
@@ -233,14 +236,16 @@ impl EdgeBuilder {
                 invalidations,
                 changes: Changes::new(),
                 tags,
+                learned: Learned::default(),
                 versions: self.keys.version.clone().map(Versions::new),
                 keys: self.keys,
                 rules: self.rules,
                 flights: Flights::new(),
+                hot: Hot::new(),
                 ages: Numerals::new(),
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),
-                telemetry: Telemetry::new(Arc::clone(&name)),
+                telemetry: Arc::new(Telemetry::new(Arc::clone(&name))),
                 boundaries: AtomicU64::new(0),
                 fallback: self.fallback,
                 name,

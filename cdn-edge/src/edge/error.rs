@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::semantics::Reason;
+
 /// An error that may come from anywhere.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -40,6 +42,16 @@ impl EdgeFailure {
             Self::Loop => StatusCode::LOOP_DETECTED,
             Self::BadHost => StatusCode::BAD_REQUEST,
             Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        }
+    }
+
+    /// The reason for the metrics, and for whoever asks.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::Origin(_) | Self::Timeout(_) | Self::NotValidated(_) => Reason::OriginFailed,
+            Self::OnlyIfCached => Reason::OnlyIfCached,
+            Self::Loop => Reason::Loop,
+            Self::BadHost | Self::HeaderTooLarge => Reason::BadHeader,
         }
     }
 

@@ -23,7 +23,7 @@ use super::body::OriginBody;
 use super::error::{BoxError, EdgeFailure};
 use super::flight::{Landing, Lead};
 use super::forward;
-use super::shared::Shared;
+use super::shared::{Home, Shared};
 use crate::content::{Content, Cursor, Expect, Filler, Resume};
 use crate::field::{groups, tags};
 use crate::key::Key;
@@ -32,6 +32,7 @@ use crate::purge::{Sequence, Verdict};
 use crate::semantics::{
     Admission, Admitted, Exchange, Facts, Failure, Freshened, Now, Reason, admit, freshen,
 };
+use crate::telemetry::Meter;
 
 /// What a fill brings to the one whose request it is.
 pub(super) enum First {
@@ -83,7 +84,7 @@ impl<S> Fill<S> {
         RB: Body<Data = Bytes> + Send + 'static,
         RB::Error: Into<BoxError>,
     {
-        let mut stored = self.stored.take();
+        let mut stored = self.stored.clone();
         // Twice at most: a 304 about something else is followed by a request without conditions.
         for _ in 0..2 {
             // Before the origin is asked: what is purged from here on does not count as fetched after it.
@@ -96,6 +97,7 @@ impl<S> Fill<S> {
             };
             let now = self.shared.clock.look();
             if let (StatusCode::NOT_MODIFIED, Some(object)) = (response.status(), stored.take()) {
+                self.shared.telemetry.origin_answered();
                 match self.validated(&object, response.headers(), since, asked, now) {
                     Ok(()) => return,
                     Err(Mismatch) => continue,
@@ -122,7 +124,7 @@ impl<S> Fill<S> {
 
     fn fail(&mut self, failure: EdgeFailure, trouble: Failure) {
         self.shared.telemetry.origin_failed();
-        self.shared.mark_failed(&self.key, self.shared.clock.now());
+        self.shared.mark_failed(&self.key, trouble, self.shared.clock.now());
         if let Some(lead) = &self.lead {
             lead.land(Landing::Failed(failure.clone(), trouble));
         }
@@ -150,15 +152,19 @@ impl<S> Fill<S> {
                 let names_tags = [&groups::CACHE_GROUPS, &tags::SURROGATE_KEY, &tags::CACHE_TAG]
                     .iter()
                     .any(|name| update.contains_key(*name));
+                let home = self.home(&headers);
                 // A 304 that names no tags leaves those that there are.
                 let marks = if names_tags {
-                    shared.marks(&self.key, since, update)
+                    shared.marks(&home.key, home.moved, since, update)
                 } else {
                     object.marks.renewed(since)
                 };
                 let fresh =
                     Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
-                if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
+                if home.moved.is_some() {
+                    // It says now that it answers other queries than those it was stored for.
+                    shared.remove(&self.key, object);
+                } else if shared.invalidations.verdict(&fresh.marks) != Verdict::Hard {
                     shared.replace(&self.key, object, &fresh, self.began);
                 }
                 self.land(&fresh, None);
@@ -172,8 +178,12 @@ impl<S> Fill<S> {
                 });
             }
             Freshened::Unstored(reason, header) => {
-                shared.remove(&self.key, object);
+                // Said to somebody with credentials or a cookie, it says nothing about what others may have.
+                if !reason.is_personal() {
+                    shared.remove(&self.key, object);
+                }
                 self.unshared(reason, now);
+                let header = end_to_end(header);
                 self.tell(First::Once { object: Arc::clone(object), header, reason });
             }
             Freshened::Mismatch => return Err(Mismatch),
@@ -198,33 +208,52 @@ impl<S> Fill<S> {
     {
         let shared = Arc::clone(&self.shared);
         let status = response.status();
-        if let Some(trouble) = Failure::of(status) {
-            shared.telemetry.origin_failed();
-            // Whoever has something stale that may stand in does not want this.
-            if self.stored_may_stand_in(trouble, now) {
-                shared.mark_failed(&self.key, now);
-                let failure = EdgeFailure::Origin(Arc::new(ErrorStatus(status)));
-                return self.fail(failure, trouble);
-            }
+        let trouble = Failure::of(status);
+        // Whoever has something stale that may stand in does not want an error.
+        if let Some(trouble) = trouble.filter(|trouble| self.stored_may_stand_in(*trouble, now)) {
+            return self.fail(ErrorStatus::failure(status), trouble);
         }
+        let is_behind = self.first.is_none() && self.stored.is_some();
         let exchange = Exchange { facts: &self.facts, request: &self.parts.headers, asked, now };
         let admission = admit(&exchange, status, response.headers(), &shared.rules);
         let opened = match admission {
-            Admission::Store(admitted) => shared.open(&self.key, *admitted, &response, since),
+            Admission::Store(admitted) => {
+                let home = self.home(&admitted.headers);
+                shared.open(home, *admitted, &response, since)
+            }
             Admission::Refuse(reason) => Err(reason),
         };
-        let (filler, object) = match opened {
+        match trouble {
+            // Nor does anybody who was answered with something stale already, unless it can be stored.
+            Some(trouble) if is_behind && opened.is_err() => {
+                return self.fail(ErrorStatus::failure(status), trouble);
+            }
+            Some(_) => shared.telemetry.origin_failed(),
+            None => shared.telemetry.origin_answered(),
+        }
+        let (home, filler, object) = match opened {
             Ok(opened) => opened,
             Err(reason) => return self.pass_on(response, reason, now),
         };
         let is_asked_for = self.first.is_some();
         let hold = is_asked_for.then(|| object.content.cursor(0, None));
-        let resume = Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared);
+        let resume =
+            Again::to::<B, RB>(&object, &self.inner, &self.parts, &shared, self.key.hash());
         self.land(&object, resume.clone());
         let (parts, body) = response.into_parts();
         let original = Some(end_to_end(parts.headers));
         self.tell(First::Stored { object: Arc::clone(&object), original, status, hold, resume });
-        shared.take_in(&self.key, filler, body, &object, self.began, is_asked_for).await;
+        let give_up = is_asked_for.then_some(GiveUp { lead: self.lead.as_ref() });
+        shared.take_in(&home, filler, body, &object, give_up).await;
+    }
+
+    /// Where a response to this request belongs.
+    fn home(&self, response: &HeaderMap) -> Home {
+        let (shared, parts) = (&self.shared, &self.parts);
+        let own = Key::of(&parts.uri, &parts.headers, &shared.keys, shared.seed);
+        // The request was read before.
+        let own = own.unwrap_or_else(|_| self.key.clone());
+        shared.home(own, &self.key, self.began, response)
     }
 
     fn stored_may_stand_in(&self, trouble: Failure, now: Now) -> bool {
@@ -254,11 +283,10 @@ impl<S> Fill<S> {
     }
 
     fn unshared(&mut self, reason: Reason, now: Now) {
-        // Of this request, not of the key.
-        let is_personal =
-            matches!(reason, Reason::Authorization | Reason::Cookie | Reason::RequestNoStore);
-        if !is_personal && !self.facts.range {
-            self.shared.mark_unshared(&self.key, now);
+        // Of whom it was for, not of the key.
+        let is_personal = matches!(reason, Reason::Authorization | Reason::Cookie);
+        if reason != Reason::RequestNoStore && !self.facts.range {
+            self.shared.mark_unshared(&self.key, is_personal, now);
         }
         if let Some(lead) = self.lead.take() {
             lead.land(Landing::Unshared);
@@ -295,11 +323,11 @@ impl Shared {
     /// Begins to store a response.
     pub(super) fn open<RB: Body>(
         &self,
-        key: &Key,
+        home: Home,
         admitted: Admitted,
         response: &Response<RB>,
         since: Sequence,
-    ) -> Result<(Filler, Arc<Object>), Reason> {
+    ) -> Result<(Home, Filler, Arc<Object>), Reason> {
         let length = length(response);
         if length.is_some_and(|length| length > self.limits.object) {
             return Err(Reason::TooLarge);
@@ -311,33 +339,55 @@ impl Shared {
         }
         let head = Head::encode(response.status(), &admitted.headers, &self.shapes)
             .map_err(|_| Reason::BadHeader)?;
-        let marks = self.marks(key, since, response.headers());
+        let marks = self.marks(&home.key, home.moved, since, response.headers());
         let (filler, content) = Content::filling(Expect {
             length: length.or(promised),
             keep: self.limits.object,
             window: self.limits.window,
             budget: Some(Arc::clone(&self.budget)),
         });
-        Ok((filler, Arc::new(Object { stored: admitted.stored, head, content, marks })))
+        let object = Object { stored: admitted.stored, head, content, marks };
+        Ok((home, filler, Arc::new(object)))
     }
 
     /// Takes a body in, and stores the response if it is whole.
     pub(super) async fn take_in<RB>(
         &self,
-        key: &Key,
+        home: &Home,
         filler: Filler,
         body: RB,
         object: &Arc<Object>,
-        began: Sequence,
-        may_stop: bool,
+        give_up: Option<GiveUp<'_>>,
     ) where
         RB: Body<Data = Bytes>,
         RB::Error: Into<BoxError>,
     {
-        if drive(filler, body, object, may_stop, self).await {
-            self.store(key, object, began);
-            self.telemetry.stored();
+        let meter = self.telemetry.meter(Some(home.key.hash()));
+        if drive(filler, body, object, give_up, self, meter).await {
+            self.store(home, object);
+            if object.stored.span().is_some() {
+                self.combine(&home.key, object, home.began).await;
+            }
         }
+    }
+}
+
+/// A fill may be given up when nobody reads its body any more.
+#[derive(Clone, Copy)]
+pub(super) struct GiveUp<'a> {
+    /// Whom others wait for, who are about to read it.
+    pub(super) lead: Option<&'a Lead>,
+}
+
+/// Waits until nobody reads a body, and nobody is about to.
+async fn abandoned(content: &Content, give_up: Option<GiveUp<'_>>) {
+    loop {
+        content.abandoned().await;
+        let Some(lead) = give_up.and_then(|give_up| give_up.lead) else { return };
+        if lead.retire() && content.readers() == 0 {
+            return;
+        }
+        lead.told().await;
     }
 }
 
@@ -346,8 +396,9 @@ async fn drive<RB>(
     mut filler: Filler,
     body: RB,
     object: &Arc<Object>,
-    may_stop: bool,
+    give_up: Option<GiveUp<'_>>,
     shared: &Shared,
+    mut meter: Meter,
 ) -> bool
 where
     RB: Body<Data = Bytes>,
@@ -360,14 +411,17 @@ where
         let frame = tokio::select! {
             biased;
             frame = frame(body.as_mut()) => frame,
-            () = content.abandoned(), if may_stop && !is_worth_finishing(got, object.length()) => return false,
+            () = abandoned(&content, give_up), if give_up.is_some() && !is_worth_finishing(got, object.length()) => return false,
         };
         match frame {
             Some(Ok(data)) => {
                 got += data.len() as u64;
-                shared.telemetry.received(data.len() as u64);
-                if filler.push(data).await.is_err() {
-                    return false;
+                meter.received(data.len());
+                // Only a body that is not kept ever waits here, for its fastest reader.
+                match tokio::time::timeout(shared.limits.stall, filler.push(data)).await {
+                    Ok(Ok(())) => {}
+                    // Nobody reads it any more, it is longer than it said, or its readers have stopped.
+                    Ok(Err(_)) | Err(_) => return false,
                 }
             }
             Some(Err(error)) => {
@@ -418,6 +472,12 @@ fn length<B: Body>(response: &Response<B>) -> Option<u64> {
 /// The origin answered with an error that a stale response may stand in for.
 #[derive(Debug)]
 pub(super) struct ErrorStatus(pub(super) StatusCode);
+
+impl ErrorStatus {
+    fn failure(status: StatusCode) -> EdgeFailure {
+        EdgeFailure::Origin(Arc::new(Self(status)))
+    }
+}
 
 impl std::fmt::Display for ErrorStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -44,13 +44,17 @@ impl Flight {
     pub(super) fn landed(&self) -> Option<Landing> {
         self.landing.borrow().clone()
     }
+}
 
+/// A place among those who wait for a flight: until it is dropped, its body is not given up for want of readers.
+pub(super) struct Wait(watch::Receiver<Option<Landing>>);
+
+impl Wait {
     /// Waits until it has landed.
-    pub(super) async fn wait(&self) -> Landing {
-        let mut landing = self.landing.subscribe();
-        match landing.wait_for(Option::is_some).await {
+    pub(super) async fn landed(&mut self) -> Landing {
+        match self.0.wait_for(Option::is_some).await {
             Ok(landing) => landing.clone().unwrap_or_else(lost),
-            // The sender lives as long as this flight.
+            // The sender says how it ended before it goes.
             Err(_) => lost(),
         }
     }
@@ -61,7 +65,8 @@ fn lost() -> Landing {
 }
 
 const SHARDS: usize = 16;
-type Shard = Mutex<HashMap<u128, Arc<Flight>, BuildHasherDefault<Same>>>;
+type Table = HashMap<u128, Arc<Flight>, BuildHasherDefault<Same>>;
+type Shard = Mutex<Table>;
 
 /// All flights.
 pub(super) struct Flights {
@@ -71,7 +76,7 @@ pub(super) struct Flights {
 /// Whether one leads a flight or waits for another's.
 pub(super) enum Role {
     Lead(Lead),
-    Wait(Arc<Flight>),
+    Wait(Wait),
 }
 
 impl Flights {
@@ -88,11 +93,19 @@ impl Flights {
     ) -> Role {
         let mut shard = lock(self.shard(key));
         if let Some(flight) = shard.get(&key).filter(|flight| is_of_use(flight)) {
-            return Role::Wait(Arc::clone(flight));
+            // Under the lock, so that a flight is not given up between the two.
+            return Role::Wait(Wait(flight.landing.subscribe()));
         }
         let flight = Arc::new(Flight { landing: watch::Sender::new(None), began });
         shard.insert(key, Arc::clone(&flight));
         Role::Lead(Lead { flights: Arc::clone(self), key, flight })
+    }
+
+    /// Joins the flight for a key, if there is one that is of use.
+    pub(super) fn find(&self, key: u128, is_of_use: impl FnOnce(&Flight) -> bool) -> Option<Wait> {
+        let shard = lock(self.shard(key));
+        let flight = shard.get(&key).filter(|flight| is_of_use(flight))?;
+        Some(Wait(flight.landing.subscribe()))
     }
 
     /// Begins a flight if there is none.
@@ -114,9 +127,7 @@ impl Flights {
 }
 
 /// A poisoned table is as good as another: a flight is put in or taken out whole.
-fn lock(
-    shard: &Shard,
-) -> std::sync::MutexGuard<'_, HashMap<u128, Arc<Flight>, BuildHasherDefault<Same>>> {
+fn lock(shard: &Shard) -> std::sync::MutexGuard<'_, Table> {
     shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
@@ -143,6 +154,27 @@ impl Lead {
     pub(super) fn land(&self, landing: Landing) {
         self.flight.landing.send_replace(Some(landing));
     }
+
+    /// Lets nobody join any more, unless somebody has joined who has not got what it brought yet.
+    pub(super) fn retire(&self) -> bool {
+        let mut shard = lock(self.flights.shard(self.key));
+        if self.flight.landing.receiver_count() > 0 {
+            return false;
+        }
+        self.leave(&mut shard);
+        true
+    }
+
+    /// Waits until all who have joined have got what it brought.
+    pub(super) async fn told(&self) {
+        self.flight.landing.closed().await;
+    }
+
+    fn leave(&self, shard: &mut Table) {
+        if shard.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+            shard.remove(&self.key);
+        }
+    }
 }
 
 impl Drop for Lead {
@@ -153,9 +185,6 @@ impl Drop for Lead {
             landing.get_or_insert_with(lost);
             was_open
         });
-        let mut shard = lock(self.flights.shard(self.key));
-        if shard.get(&self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
-            shard.remove(&self.key);
-        }
+        self.leave(&mut lock(self.flights.shard(self.key)));
     }
 }

@@ -54,7 +54,7 @@ pub(super) fn fill<B>(
     ranged: bool,
     manner: &Manner,
 ) -> Request<OriginBody<B>> {
-    let mut request = Request::new(OriginBody::Empty);
+    let mut request = Request::new(OriginBody::none());
     *request.method_mut() = Method::GET;
     *request.uri_mut() = parts.uri.clone();
     *request.version_mut() = parts.version;
@@ -74,6 +74,16 @@ pub(super) fn fill<B>(
     if !ranged {
         headers.remove(header::RANGE);
     }
+    for_everybody(headers, manner);
+    if let Some(object) = with {
+        conditions(headers, object);
+    }
+    cdn_loop::append(headers, &manner.id);
+    request
+}
+
+/// Takes out of a request what must not change an answer that others get.
+fn for_everybody(headers: &mut HeaderMap, manner: &Manner) {
     if manner.strict {
         for name in UNKEYED {
             headers.remove(name);
@@ -85,11 +95,6 @@ pub(super) fn fill<B>(
     // What is compared is what the origin sees: else two requests that count as equal might get, and share, an
     // answer that only one of them can read.
     manner.normaliser.rewrite(headers);
-    if let Some(object) = with {
-        conditions(headers, object);
-    }
-    cdn_loop::append(headers, &manner.id);
-    request
 }
 
 /// Asks whether a stored response still holds, by every validator that it has (RFC 9111, 4.3.1).
@@ -109,10 +114,14 @@ fn conditions(headers: &mut HeaderMap, object: &Object) {
     }
 }
 
-/// A request that is passed on as it is, but for what belongs to the connection.
+/// A request that is passed on as it is, but for what belongs to the connection. The answer to a HEAD updates what
+/// is stored for everybody, so it is asked for as a fill does.
 pub(super) fn pass<B>(parts: Parts, body: B, manner: &Manner) -> Request<OriginBody<B>> {
-    let mut request = Request::from_parts(parts, OriginBody::Client { body });
+    let mut request = Request::from_parts(parts, OriginBody::client(body));
     connection::strip(request.headers_mut());
+    if *request.method() == Method::HEAD {
+        for_everybody(request.headers_mut(), manner);
+    }
     cdn_loop::append(request.headers_mut(), &manner.id);
     request
 }

@@ -12,16 +12,17 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::error::BoxError;
-use super::fill::end_to_end;
+use super::fill::{GiveUp, end_to_end};
 use super::forward;
 use super::serve::{Source, Via};
 use super::shared::Shared;
-use crate::field::{connection, groups};
+use crate::field::{connection, groups, no_vary_search};
 use crate::key::Key;
 use crate::object::{Head as StoredHead, Object};
 use crate::purge::{Mode, Sequence, Target, Verdict};
 use crate::semantics::{
-    self, Admission, Admitted, Exchange, Facts, Head, Now, Reason, Verb, admit, invalidates,
+    self, Admission, Admitted, Exchange, Facts, Failure, Head, Now, Reason, Verb, admit,
+    invalidates,
 };
 use crate::store::Change;
 
@@ -45,18 +46,36 @@ where
     let began = shared.changes.now();
     let request = forward::pass(parts, body, &shared.manner);
     shared.telemetry.asked();
-    let response = inner.oneshot(request).await?;
+    let response = match inner.oneshot(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            shared.telemetry.origin_failed();
+            shared.telemetry.failed(Reason::OriginFailed);
+            return Err(error);
+        }
+    };
+    match Failure::of(response.status()) {
+        Some(_) => shared.telemetry.origin_failed(),
+        None => shared.telemetry.origin_answered(),
+    }
     match facts.verb {
         Verb::Unsafe => shared.written(&key, response.status(), response.headers()),
         Verb::Head => shared.headed(&key, &facts, &headers, asked, began, &response),
         Verb::Get | Verb::Safe => {}
     }
+    // What changes something, or is no GET, could never have been found.
+    let is_findable = matches!(facts.verb, Verb::Get | Verb::Head);
+    if is_findable {
+        shared.telemetry.wanted(&key, reason);
+    }
+    let meter = shared.telemetry.meter(is_findable.then(|| key.hash()));
     shared.telemetry.missed(reason, None);
     let response = match shared.keep_post(&method, &key, &facts, &headers, asked, response) {
         Ok(response) => return Ok(response),
         Err(response) => response,
     };
-    let response = response.map(|body| EdgeBody::passed(body.map_err(Into::into).boxed_unsync()));
+    let response =
+        response.map(|body| EdgeBody::passed(body.map_err(Into::into).boxed_unsync(), meter));
     Ok(shared.pass_back(response, reason, None))
 }
 
@@ -82,6 +101,7 @@ impl Shared {
             detail,
         };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
+        self.hand_over(self.clock.now());
         response
     }
 
@@ -116,7 +136,8 @@ impl Shared {
         };
         // After the mark that this very write has left.
         let (since, began) = (self.invalidations.now(), self.changes.now());
-        let Ok((filler, object)) = self.open(key, admitted, &response, since) else {
+        let home = self.home(key.clone(), key, began, &admitted.headers);
+        let Ok((home, filler, object)) = self.open(home, admitted, &response, since) else {
             return Err(response);
         };
         let (parts, body) = response.into_parts();
@@ -130,8 +151,11 @@ impl Shared {
         let source =
             Source { object: &object, original: Some(end_to_end(parts.headers)), resume: None };
         let answer = self.respond(source, &facts, request, now, via);
-        let (shared, key) = (Arc::clone(self), key.clone());
-        tokio::spawn(async move { shared.take_in(&key, filler, body, &object, began, true).await });
+        let shared = Arc::clone(self);
+        tokio::spawn(async move {
+            let give_up = Some(GiveUp { lead: None });
+            shared.take_in(&home, filler, body, &object, give_up).await;
+        });
         Ok(answer)
     }
 
@@ -147,10 +171,19 @@ impl Shared {
             self.changes.mark(key.hash());
             let _ = self.memory.update(key.hash(), |_| Change::Remove);
         };
-        forget(key);
+        // What is known of the path is asked after the first mark: a fill that learns it only now sees that.
+        let forget = |own: Key| {
+            forget(&own);
+            let hash = own.hash();
+            let settled = self.settle(own);
+            if settled.hash() != hash {
+                forget(&settled);
+            }
+        };
+        forget(key.clone());
         for path in &gone.paths {
             if let Some(other) = key.sibling(path, &self.keys, self.seed) {
-                forget(&other);
+                forget(other);
             }
         }
         // Groups of the same origin (RFC 9875, 3).
@@ -158,6 +191,7 @@ impl Shared {
         for group in groups::parse(response.get_all(&groups::CACHE_GROUP_INVALIDATION)) {
             self.invalidations
                 .purge(&Target::Tag(self.tags.group(origin, group.as_bytes())), Mode::Hard);
+            self.telemetry.group_outdated();
         }
     }
 
@@ -191,6 +225,10 @@ impl Shared {
                 answer.headers(),
                 &self.rules,
             ) {
+                // Other queries than those it was stored for.
+                Head::Updated(admitted) if search(&admitted.headers) != search(&header) => {
+                    self.remove(key, object);
+                }
                 Head::Updated(admitted) => {
                     let Admitted { stored, headers, .. } = *admitted;
                     if let Ok(head) =
@@ -209,4 +247,8 @@ impl Shared {
             }
         }
     }
+}
+
+fn search(headers: &HeaderMap) -> no_vary_search::NoVarySearch {
+    no_vary_search::parse(headers.get_all(no_vary_search::NO_VARY_SEARCH))
 }

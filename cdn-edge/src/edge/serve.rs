@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use http_body::Body;
 
 use super::body::EdgeBody;
 use super::error::EdgeFailure;
+use super::hot::Room;
 use super::multipart::Multipart;
 use super::shared::Shared;
 use crate::content::Resume;
@@ -32,6 +34,8 @@ pub(super) enum Via {
         /// Why it was not stored, or what it was served for.
         detail: Option<Reason>,
     },
+    /// Neither: the edge itself refuses.
+    Refused(Reason),
 }
 
 /// What is served.
@@ -74,7 +78,17 @@ impl Shared {
         let is_own = original.is_some();
         let mut response = Response::new(EdgeBody::empty());
         *response.status_mut() = object.head.status();
-        *response.headers_mut() = original.unwrap_or_else(|| object.head.headers(2));
+        let room = match original {
+            Some(original) => {
+                *response.headers_mut() = original;
+                Room::None
+            }
+            None => {
+                let (headers, room) = self.hot.headers(object, &self.cache_status_name);
+                *response.headers_mut() = headers;
+                room
+            }
+        };
         let length = object.length();
         match answer(facts, request, &object.stored, length, now) {
             Answer::Full => {
@@ -131,11 +145,30 @@ impl Shared {
             let age = self.ages.value(age, |text| {
                 text.extend_from_slice(itoa::Buffer::new().format(age).as_bytes());
             });
-            response.headers_mut().insert(header::AGE, age);
+            fill(response.headers_mut(), &header::AGE, age);
         }
         let status = self.cache_status(via, object.stored.ttl(now));
-        response.headers_mut().append(&self.cache_status_name, status);
+        match room {
+            Room::Kept => fill(response.headers_mut(), &self.cache_status_name, status),
+            Room::None => {
+                response.headers_mut().append(&self.cache_status_name, status);
+            }
+        }
+        self.sent(&mut response, via);
+        self.hand_over(now);
         response
+    }
+
+    /// Counts what goes to the client: at once where its length is known, or as it goes.
+    fn sent(&self, response: &mut Response<EdgeBody>, via: Via) {
+        let length = response.body().size_hint().exact();
+        match via {
+            Via::Hit(reason) => self.telemetry.hit(reason, length.unwrap_or(0)),
+            _ => self.telemetry.served(length.unwrap_or(0)),
+        }
+        if length.is_none() {
+            response.body_mut().count(&self.telemetry);
+        }
     }
 
     /// What Cache-Status says.
@@ -171,12 +204,18 @@ impl Shared {
                 };
                 status.write(text);
             }),
+            Via::Refused(reason) => written(|text| {
+                let detail = Some(reason.as_str());
+                let status = CacheStatus { detail, cache: &self.name, ..CacheStatus::default() };
+                status.write(text);
+            }),
         }
     }
 
     /// The answer of the edge itself.
     pub(super) fn refusal(&self, failure: EdgeFailure, reason: Reason) -> Response<EdgeBody> {
         self.telemetry.failed(reason);
+        self.hand_over(self.clock.now());
         let status = failure.status();
         // A fixed text: what went wrong behind is nobody's business out here.
         let text = status.canonical_reason().unwrap_or("error");
@@ -185,11 +224,29 @@ impl Shared {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        let via =
-            Via::Forwarded { reason, status: None, stored: false, collapsed: false, detail: None };
+        let via = match reason {
+            Reason::OriginFailed => Via::Forwarded {
+                reason,
+                status: None,
+                stored: false,
+                collapsed: false,
+                detail: None,
+            },
+            _ => Via::Refused(reason),
+        };
         headers.append(&self.cache_status_name, self.cache_status(via, 0));
         response.extensions_mut().insert(failure);
         response
+    }
+}
+
+/// Puts a value in its place. Putting in what is there already makes a full map grow.
+fn fill(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    match headers.get_mut(name) {
+        Some(place) => *place = value,
+        None => {
+            headers.insert(name.clone(), value);
+        }
     }
 }
 

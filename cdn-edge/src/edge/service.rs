@@ -69,8 +69,8 @@ impl fmt::Debug for EdgeLayer {
 /// of their own.
 #[derive(Clone)]
 pub struct Edge<S> {
-    inner: S,
-    shared: Arc<Shared>,
+    pub(super) inner: S,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl<S> Edge<S> {
@@ -100,18 +100,22 @@ where
 
     fn call(&mut self, request: Request<B>) -> EdgeFuture<S::Error> {
         let shared = &self.shared;
-        let key = match shared.read(&request) {
-            Ok(key) => key,
-            Err(failure) => return EdgeFuture::ready(shared.refusal(failure, Reason::BadHeader)),
-        };
         let facts = Facts::read(&request, &shared.rules);
+        let key = match shared.read(&request, &facts) {
+            Ok(key) => key,
+            Err(failure) => {
+                let reason = failure.reason();
+                return EdgeFuture::ready(shared.refusal(failure, reason));
+            }
+        };
         if matches!(facts.verb, Verb::Safe | Verb::Unsafe) {
             return self.pass(request, facts, key, Reason::Method);
         }
+        let key = shared.settle(key);
         match shared.ask(&key, &facts, request.headers(), shared.clock.now()) {
             Ask::Answer(response, behind) => {
                 if let Some(object) = behind {
-                    self.refresh::<B, RB>(request, facts, key, object);
+                    self.refresh::<B, RB>(request, &facts, key, object);
                 }
                 EdgeFuture::ready(response)
             }
@@ -156,7 +160,7 @@ impl<S> Edge<S> {
     fn refresh<B, RB>(
         &self,
         request: Request<B>,
-        facts: Facts,
+        facts: &Facts,
         key: crate::key::Key,
         object: Arc<crate::object::Object>,
     ) where
@@ -172,7 +176,7 @@ impl<S> Edge<S> {
         let facts = Facts {
             verb: Verb::Get,
             range: facts.range && object.stored.span().is_some(),
-            ..facts
+            ..facts.clone()
         };
         let flight = self.shared.flight_key(&key, varies.as_deref(), &facts, request.headers());
         let Some(lead) = self.shared.flights.begin(flight, self.shared.changes.now()) else {

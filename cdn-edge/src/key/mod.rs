@@ -8,6 +8,7 @@
 //! A key is looked up by a seeded 128-bit hash and compared by its bytes, so that a collision is a miss and never
 //! somebody else's page.
 
+mod learned;
 mod query;
 mod versions;
 
@@ -18,6 +19,9 @@ use http::header::{self, HeaderMap};
 use smallvec::SmallVec;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
+use crate::field::no_vary_search::NoVarySearch;
+
+pub(crate) use learned::Learned;
 pub use query::Query;
 pub(crate) use versions::{Same, Versions};
 
@@ -27,6 +31,7 @@ pub struct KeyRules {
     pub(crate) scheme: &'static str,
     pub(crate) query: Query,
     pub(crate) version: Option<VersionParam>,
+    pub(crate) no_vary_search: bool,
 }
 
 /// A query parameter that numbers the versions of a path, as in `cover.png?v=7`.
@@ -48,7 +53,7 @@ impl VersionParam {
 
 impl Default for KeyRules {
     fn default() -> Self {
-        Self { scheme: "http", query: Query::keep(), version: None }
+        Self { scheme: "http", query: Query::keep(), version: None, no_vary_search: true }
     }
 }
 
@@ -64,6 +69,14 @@ impl KeyRules {
     #[must_use]
     pub fn query(mut self, query: Query) -> Self {
         self.query = query;
+        self
+    }
+
+    /// Whether a response may say by `No-Vary-Search` which differences of queries are none. On by default: it is
+    /// the origin that says so, of its own path.
+    #[must_use]
+    pub fn no_vary_search(mut self, counts: bool) -> Self {
+        self.no_vary_search = counts;
         self
     }
 
@@ -89,6 +102,8 @@ pub(crate) struct Key {
     bytes: SmallVec<[u8; 160]>,
     authority: Range<u16>,
     path: Range<u16>,
+    /// Bytes at the end that number the rule by which the query was read.
+    mark: u8,
     hash: u128,
 }
 
@@ -155,14 +170,15 @@ impl Key {
         bytes.extend_from_slice(scheme.as_bytes());
         bytes.extend_from_slice(b"://");
         let from = bytes.len();
-        for byte in authority {
-            let is_host = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']');
-            if !is_host {
-                return Err(BadTarget::MalformedHost);
-            }
-            bytes.push(byte.to_ascii_lowercase());
+        let is_host = |byte: &u8| {
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b':' | b'[' | b']')
+        };
+        if !authority.iter().all(is_host) {
+            return Err(BadTarget::MalformedHost);
         }
+        bytes.extend_from_slice(authority);
+        bytes[from..].make_ascii_lowercase();
         // The default port is no port.
         let default: &[u8] = if scheme == "https" { b":443" } else { b":80" };
         if bytes[from..].ends_with(default) {
@@ -172,7 +188,33 @@ impl Key {
         bytes.extend_from_slice(path.as_bytes());
         let place = |at: usize| u16::try_from(at).map_err(|_| BadTarget::MalformedHost);
         let (authority, path) = (place(from)?..place(to)?, place(to)?..place(bytes.len())?);
-        Ok(Self { bytes, authority, path, hash: 0 })
+        Ok(Self { bytes, authority, path, mark: 0, hash: 0 })
+    }
+
+    /// The key with its query as a response's rule reads it.
+    ///
+    /// The rule's number stands at the end, behind a byte that is in no query.
+    fn under(&self, rule: &NoVarySearch, number: u32, seed: u64) -> Self {
+        let path = usize::from(self.path.end);
+        let query = self.bytes.get(path + 1..self.bytes.len() - usize::from(self.mark));
+        let query = query.and_then(|query| std::str::from_utf8(query).ok()).unwrap_or_default();
+        let mut form = Vec::with_capacity(query.len());
+        rule.canonical(query, &mut form);
+        let mut key = Self { bytes: SmallVec::from_slice(&self.bytes[..path]), ..self.clone() };
+        if !form.is_empty() {
+            key.bytes.push(b'?');
+            key.bytes.extend_from_slice(&form);
+        }
+        key.bytes.push(b'#');
+        key.bytes.extend_from_slice(&number.to_be_bytes());
+        key.mark = 5;
+        key.hash = xxh3_128_with_seed(&key.bytes, seed);
+        key
+    }
+
+    /// Everything but the query, as a number.
+    fn path_hash(&self, seed: u64) -> u128 {
+        xxh3_128_with_seed(&self.bytes[..usize::from(self.path.end)], seed)
     }
 
     pub(crate) fn hash(&self) -> u128 {
@@ -197,9 +239,9 @@ impl Key {
         &self.bytes[..usize::from(self.authority.end)]
     }
 
-    /// Everything after the authority.
+    /// Path and query.
     pub(crate) fn target(&self) -> &[u8] {
-        &self.bytes[usize::from(self.path.start)..]
+        &self.bytes[usize::from(self.path.start)..self.bytes.len() - usize::from(self.mark)]
     }
 }
 

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::Object;
+use crate::semantics::Failure;
 use crate::store::Weigh;
 
 /// All that is stored under one key. It is replaced whole, so that a reader sees one moment of it.
@@ -10,8 +11,10 @@ pub(crate) struct Entry {
     variants: Box<[Arc<Object>]>,
     /// Until this tick the key counts as not storable (hit-for-miss).
     pass_until: u64,
-    /// Until this tick the origin, which failed, is not asked again while something stale can stand in.
-    wait_until: u64,
+    /// Until this tick it counts so for requests that tell who asks.
+    personal_until: u64,
+    /// How the origin failed, and the tick until which it is not asked again while something stale can stand in.
+    wait: Option<(Failure, u64)>,
 }
 
 /// How many responses one key may hold.
@@ -24,16 +27,25 @@ pub(crate) struct Caps {
 }
 
 impl Entry {
-    /// The entry with a marker: the last answer could not be stored.
-    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64) -> Self {
+    /// The entry with a marker: the last answer could not be stored, at all or because of who had asked.
+    pub(crate) fn passing(old: Option<&Self>, key: &[u8], until: u64, is_personal: bool) -> Self {
         let variants = old.map_or_else(Box::default, |old| old.variants.clone());
-        Self { key: key.into(), variants, pass_until: until, wait_until: 0 }
+        let pass_until = if is_personal { old.map_or(0, |old| old.pass_until) } else { until };
+        let personal_until =
+            if is_personal { until } else { old.map_or(0, |old| old.personal_until) };
+        Self { key: key.into(), variants, pass_until, personal_until, wait: None }
     }
 
     /// The entry with the note that its origin failed.
-    pub(crate) fn waiting(old: &Self, until: u64) -> Self {
+    pub(crate) fn waiting(old: &Self, failure: Failure, until: u64) -> Self {
         let (key, variants) = (old.key.clone(), old.variants.clone());
-        Self { key, variants, pass_until: old.pass_until, wait_until: until }
+        Self {
+            key,
+            variants,
+            pass_until: old.pass_until,
+            personal_until: old.personal_until,
+            wait: Some((failure, until)),
+        }
     }
 
     pub(crate) fn key(&self) -> &[u8] {
@@ -45,13 +57,13 @@ impl Entry {
     }
 
     /// Whether the key was found not storable a moment ago.
-    pub(crate) fn passes(&self, tick: u64) -> bool {
-        tick < self.pass_until
+    pub(crate) fn passes(&self, is_personal: bool, tick: u64) -> bool {
+        tick < self.pass_until || is_personal && tick < self.personal_until
     }
 
-    /// Whether the origin failed for it a moment ago.
-    pub(crate) fn waits(&self, tick: u64) -> bool {
-        tick < self.wait_until
+    /// How the origin failed for it, if that was a moment ago.
+    pub(crate) fn waits(&self, tick: u64) -> Option<Failure> {
+        self.wait.filter(|(_, until)| tick < *until).map(|(failure, _)| failure)
     }
 
     /// The entry with one more response, in place of the one that it succeeds.
@@ -72,18 +84,17 @@ impl Entry {
         {
             return None;
         }
-        let is_part = object.stored.span.is_some();
         variants.retain(|other| !same_place(other, &object));
+        let is_part = object.stored.span.is_some();
         variants.push(object);
-        let cap = if is_part { caps.parts } else { caps.variants };
-        while variants.iter().filter(|other| other.stored.span.is_some() == is_part).count()
-            > cap.max(1)
-        {
-            // The oldest of its kind goes: it stands first.
-            let first = variants.iter().position(|other| other.stored.span.is_some() == is_part)?;
-            variants.remove(first);
-        }
-        Some(Self { key: key.into(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        bound(&mut variants, is_part, caps);
+        Some(Self {
+            key: key.into(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.map_or(0, |old| old.personal_until),
+            wait: None,
+        })
     }
 
     /// The entry with one response in place of another, if that is still there.
@@ -93,21 +104,73 @@ impl Entry {
         // It is the newest now.
         variants.remove(at);
         variants.push(with);
-        Some(Self { key: old.key.clone(), variants: variants.into(), pass_until: 0, wait_until: 0 })
+        Some(Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: 0,
+            personal_until: old.personal_until,
+            wait: None,
+        })
+    }
+
+    /// The entry with one response in place of the parts that it was made of, if they are all still there, and
+    /// nothing newer is in the place of what they have become.
+    pub(crate) fn combining(
+        old: &Self,
+        parts: &[Arc<Object>],
+        with: Arc<Object>,
+        caps: Caps,
+    ) -> Option<Self> {
+        let is_made_of = |object: &Arc<Object>| parts.iter().any(|part| Arc::ptr_eq(part, object));
+        if old.variants.iter().filter(|object| is_made_of(object)).count() != parts.len() {
+            return None;
+        }
+        let mut variants = old.variants.to_vec();
+        variants.retain(|object| !is_made_of(object));
+        if variants
+            .iter()
+            .any(|other| same_place(other, &with) && other.stored.date > with.stored.date)
+        {
+            return None;
+        }
+        variants.retain(|other| !same_place(other, &with));
+        let is_part = with.stored.span.is_some();
+        variants.push(with);
+        bound(&mut variants, is_part, caps);
+        Some(Self {
+            key: old.key.clone(),
+            variants: variants.into(),
+            pass_until: old.pass_until,
+            personal_until: old.personal_until,
+            wait: old.wait,
+        })
     }
 
     /// The entry without some of its responses; `None` if nothing is left.
     pub(crate) fn without(old: &Self, gone: impl Fn(&Arc<Object>) -> bool) -> Option<Self> {
         let variants: Vec<_> =
             old.variants.iter().filter(|variant| !gone(variant)).cloned().collect();
-        let left = !variants.is_empty() || old.pass_until > 0;
+        let left = !variants.is_empty() || old.pass_until.max(old.personal_until) > 0;
         left.then(|| Self {
             key: old.key.clone(),
             variants: variants.into(),
             pass_until: old.pass_until,
-            wait_until: old.wait_until,
+            personal_until: old.personal_until,
+            wait: old.wait,
         })
     }
+}
+
+/// Takes out the oldest parts, or the oldest whole ones, beyond what is kept of them: they stand first.
+fn bound(variants: &mut Vec<Arc<Object>>, parts: bool, caps: Caps) {
+    let cap = if parts { caps.parts } else { caps.variants }.max(1);
+    let is_such = |object: &Arc<Object>| object.stored.span.is_some() == parts;
+    let mut beyond = variants.iter().filter(|object| is_such(object)).count().saturating_sub(cap);
+    variants.retain(|object| {
+        let goes = beyond > 0 && is_such(object);
+        beyond -= usize::from(goes);
+        !goes
+    });
 }
 
 /// Whether two responses answer the same requests: the same fields with the same values, and the same part.

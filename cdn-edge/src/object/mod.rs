@@ -1,5 +1,6 @@
 //! A stored response, and all that is stored under one key.
 
+mod combine;
 mod entry;
 mod head;
 mod sealed;
@@ -11,6 +12,7 @@ use crate::purge::Marks;
 use crate::semantics::Stored;
 use crate::store::Weigh;
 
+pub(crate) use combine::Combination;
 pub(crate) use entry::{Caps, Entry};
 pub use head::{Head, MAX_BYTES, MAX_FIELDS, Shapes, TooLarge};
 pub use sealed::Unreadable;

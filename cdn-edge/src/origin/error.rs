@@ -20,6 +20,9 @@ pub enum OriginError {
     Request(BoxError),
     /// The head of the response was not there after this time.
     FirstByteTimeout(Duration),
+    /// The head of the response was not there after this time, of which sending the request's body
+    /// took its part.
+    UploadTimeout(Duration),
     /// The body was awaited for this time and nothing came.
     BetweenBytesTimeout(Duration),
     /// The whole took longer than this.
@@ -66,6 +69,7 @@ impl OriginError {
             Self::Exchange(_)
             | Self::Request(_)
             | Self::FirstByteTimeout(_)
+            | Self::UploadTimeout(_)
             | Self::BetweenBytesTimeout(_)
             | Self::TotalTimeout(_)
             | Self::Body(_) => false,
@@ -73,7 +77,7 @@ impl OriginError {
     }
 
     /// Whether this tells something about the origin. What was not asked has not failed, and the
-    /// time that a body took in all depends on its readers.
+    /// time that a body took in all depends on who sends or reads it.
     #[must_use]
     pub fn blames_origin(&self) -> bool {
         match self {
@@ -84,6 +88,7 @@ impl OriginError {
             | Self::BetweenBytesTimeout(_)
             | Self::Body(_) => true,
             Self::Request(_)
+            | Self::UploadTimeout(_)
             | Self::TotalTimeout(_)
             | Self::Refused { .. }
             | Self::Overloaded { .. } => false,
@@ -102,6 +107,9 @@ impl fmt::Display for OriginError {
             Self::Request(_) => f.write_str("the request cannot be sent to the origin"),
             Self::FirstByteTimeout(limit) => {
                 write!(f, "the origin has not answered within {limit:?}")
+            }
+            Self::UploadTimeout(limit) => {
+                write!(f, "sending the request and its answer took longer than {limit:?}")
             }
             Self::BetweenBytesTimeout(limit) => {
                 write!(f, "nothing more of the body came within {limit:?}")
@@ -126,10 +134,12 @@ impl Error for OriginError {
             | Self::Exchange(source)
             | Self::Request(source)
             | Self::Body(source) => Some(&**source),
-            Self::FirstByteTimeout(_) | Self::BetweenBytesTimeout(_) | Self::TotalTimeout(_) => {
-                None
-            }
-            Self::Refused { .. } | Self::Overloaded { .. } => None,
+            Self::FirstByteTimeout(_)
+            | Self::UploadTimeout(_)
+            | Self::BetweenBytesTimeout(_)
+            | Self::TotalTimeout(_)
+            | Self::Refused { .. }
+            | Self::Overloaded { .. } => None,
         }
     }
 }

@@ -21,10 +21,13 @@ pub(super) enum Rule {
     /// Guard: a body that breaks off is reported.
     ReportBody,
     /// Client: what met the end of an old connection is sent once more.
+    #[cfg(feature = "origin")]
     Again,
     /// Client: on a connection that has never answered, nothing is.
+    #[cfg(feature = "origin")]
     OnlyOld,
     /// Client: what may have done something is not.
+    #[cfg(feature = "origin")]
     OnlyIdempotent,
     /// Fallback: what cannot be asked twice is not.
     OnlyReads,

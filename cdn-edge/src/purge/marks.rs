@@ -40,6 +40,27 @@ impl Marks {
         }
     }
 
+    /// The marks of an object that was made of several of one URL: as old as the oldest, and with the tags of all.
+    /// `None` for none.
+    #[must_use]
+    pub fn of_all<'a>(all: impl IntoIterator<Item = &'a Self>) -> Option<Self> {
+        let mut all = all.into_iter();
+        let first = all.next()?;
+        let (mut since, mut tags) = (first.since, first.tags.to_vec());
+        for other in all {
+            since = since.min(other.since);
+            for tag in other.tags.iter().filter(|tag| !first.tags.contains(tag)) {
+                tags.push(*tag);
+            }
+        }
+        Some(Self {
+            since,
+            checked: AtomicU64::new(since),
+            tags: tags.into_boxed_slice(),
+            url: first.url.clone(),
+        })
+    }
+
     /// The number at which the fetch began.
     #[must_use]
     pub fn since(&self) -> Sequence {

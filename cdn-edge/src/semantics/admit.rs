@@ -60,7 +60,7 @@ fn judge(
     let names = match Vary::parse(response.get_all(header::VARY)) {
         Vary::None => None,
         Vary::Any => return Err(Reason::VaryAny),
-        Vary::Fields(names) if names.iter().any(|name| rules.unbounded.contains(name)) => {
+        Vary::Fields(names) if !names.iter().all(|name| rules.may_vary_on(name)) => {
             return Err(Reason::VaryUnbounded);
         }
         Vary::Fields(names) => Some(names),

@@ -2,6 +2,7 @@ use http::header::{self, HeaderMap};
 use http::{Method, Request};
 
 use super::Rules;
+use crate::field::cdn_loop::CDN_LOOP;
 use crate::field::directives::RequestDirectives;
 
 /// What a method means to a cache.
@@ -51,6 +52,10 @@ pub struct Facts {
     pub conditional: bool,
     /// It has `If-Match` or `If-Unmodified-Since`, which a cache does not judge (4.3.2).
     pub precondition: bool,
+    /// It has `CDN-Loop`.
+    pub(crate) looped: bool,
+    /// Bytes of its header as HTTP/1.1 writes it.
+    pub(crate) size: usize,
 }
 
 impl Facts {
@@ -72,9 +77,12 @@ impl Facts {
             range: false,
             conditional: false,
             precondition: false,
+            looped: false,
+            size: 0,
         };
         let mut controlled = false;
-        for name in headers.keys() {
+        for (name, value) in headers {
+            facts.size += name.as_str().len() + value.len() + 4;
             if name == header::IF_NONE_MATCH || name == header::IF_MODIFIED_SINCE {
                 facts.conditional = true;
             } else if name == header::COOKIE {
@@ -87,12 +95,22 @@ impl Facts {
                 controlled = true;
             } else if name == header::IF_MATCH || name == header::IF_UNMODIFIED_SINCE {
                 facts.precondition = true;
+            } else if name == CDN_LOOP {
+                facts.looped = true;
             }
         }
         if controlled && rules.client_directives {
             facts.directives = Some(directives(headers));
         }
         facts
+    }
+}
+
+impl Facts {
+    /// Whether it tells who asks: the answer may then be stored only with explicit leave.
+    #[must_use]
+    pub fn is_personal(&self, rules: &Rules) -> bool {
+        self.authorization || self.cookie && rules.cookies_need_leave
     }
 }
 

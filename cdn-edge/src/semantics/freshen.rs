@@ -31,7 +31,7 @@ pub fn freshen(
     if !speaks_of(stored, update) {
         return Freshened::Mismatch;
     }
-    let merged = merge(header, update);
+    let merged = merge(header, update, exchange.now.unix);
     // Of a part it is known where it lies; its header no longer says so.
     let status = if stored.span.is_some() { StatusCode::OK } else { stored.status };
     match admit(exchange, status, &merged, rules) {
@@ -73,7 +73,7 @@ pub fn head(
     if differs {
         return Head::Outdated;
     }
-    let merged = merge(header, answer);
+    let merged = merge(header, answer, exchange.now.unix);
     // As if a GET had been answered: the answer to a HEAD is never stored by itself.
     let facts = Facts { verb: super::Verb::Get, ..exchange.facts.clone() };
     match admit(&Exchange { facts: &facts, ..*exchange }, StatusCode::OK, &merged, rules) {
@@ -81,6 +81,8 @@ pub fn head(
             keep_identity(&mut admitted.stored, stored);
             Head::Updated(admitted)
         }
+        // Of whoever asked, and not of the response.
+        Admission::Refuse(reason) if reason.is_personal() => Head::Unrelated,
         Admission::Refuse(_) => Head::Outdated,
     }
 }
@@ -103,7 +105,11 @@ fn covers(new: &Selecting, old: &Selecting) -> bool {
     old.names().iter().all(|name| new.names().contains(name))
 }
 
-/// A validator in the 304 must be the stored one: a strong tag by strong comparison, a date by equality.
+/// A validator in the 304 must be the stored one: a tag but for its strength, a date by equality.
+///
+/// By the letter of 4.3.4 a strong tag selects only what has the same strong one. The request named one tag, and
+/// nginx, which weakens the tags of what it compresses, answers `W/"a"` with a 304 for `"a"`: taking that for
+/// another response would fetch each of them anew at every validation.
 fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
     let tag = EntityTag::of(update.get_all(header::ETAG));
     match (tag, &stored.etag) {
@@ -119,10 +125,12 @@ fn speaks_of(stored: &Stored, update: &HeaderMap) -> bool {
 }
 
 /// The stored fields, each replaced by what the update says of it (3.2).
-fn merge(header: &HeaderMap, update: &HeaderMap) -> HeaderMap {
+fn merge(header: &HeaderMap, update: &HeaderMap, now: u64) -> HeaderMap {
     let mut update = update.clone();
     crate::field::connection::strip(&mut update);
     let mut merged = header.clone();
+    // An update without one is of now, and not of when the stored response was made (RFC 9110, 6.6.1).
+    merged.insert(header::DATE, date::format(now));
     for name in update.keys().filter(|name| !DESCRIBES_BODY.contains(name)) {
         merged.remove(name);
         for value in update.get_all(name) {

@@ -54,11 +54,11 @@ pub(super) struct Origination {
 /// Reads `Date` and `Age` (4.2.3). `asked` is when the request left, `now` when the header was here.
 pub(super) fn origination(headers: &HeaderMap, asked: Now, now: Now) -> Origination {
     let date = single(headers, &header::DATE).and_then(|value| date::parse(value, now.unix));
-    let apparent = now.unix.saturating_sub(date.unwrap_or(now.unix)) * 1000;
+    let apparent = now.unix.saturating_sub(date.unwrap_or(now.unix)).saturating_mul(1000);
     let delay = now.tick.saturating_sub(asked.tick);
     let corrected = match age::parse(headers.get_all(header::AGE)) {
         Age::Absent => delay,
-        Age::Seconds(seconds) => u64::from(seconds) * 1000 + delay,
+        Age::Seconds(seconds) => (u64::from(seconds) * 1000).saturating_add(delay),
         // Nobody knows how old it is, so it is as old as can be.
         Age::Invalid => u64::from(FOREVER) * 1000,
     };

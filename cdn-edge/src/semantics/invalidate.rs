@@ -1,6 +1,5 @@
+use http::StatusCode;
 use http::header::{self, HeaderMap};
-use http::uri::Authority;
-use http::{StatusCode, Uri};
 use smallvec::SmallVec;
 
 use super::Verb;
@@ -45,31 +44,57 @@ pub(crate) fn names_itself(authority: &[u8], response: &HeaderMap, target: &str)
     value.and_then(|value| same_origin(value, authority, target)).is_some_and(|path| path == target)
 }
 
-/// The path and query that a reference names at this host.
+/// The path and query that a reference names at this host (RFC 3986, 5.2).
+///
+/// Not read as a `Uri`, to which `b` is a host. Where TLS ends before this cache its keys say `http` and the site
+/// `https`; whichever is named, what is invalidated is of the origin that was written to.
 fn same_origin(reference: &str, authority: &[u8], target: &str) -> Option<String> {
-    if reference.is_empty() || reference.starts_with('?') {
-        let path = target.split('?').next().unwrap_or(target);
-        return Some(format!("{path}{reference}"));
+    let reference = reference.split('#').next().unwrap_or_default();
+    let path = target.split('?').next().unwrap_or(target);
+    let colon = reference.find(':').filter(|at| !reference[..*at].contains(['/', '?']));
+    let (scheme, rest) =
+        colon.map_or(("", reference), |at| (&reference[..at], &reference[at + 1..]));
+    let default = match scheme {
+        "" => "",
+        _ if scheme.eq_ignore_ascii_case("http") => ":80",
+        _ if scheme.eq_ignore_ascii_case("https") => ":443",
+        _ => return None,
+    };
+    if let Some(rest) = rest.strip_prefix("//") {
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let host = host.strip_suffix(default).unwrap_or(host);
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let is_here = host.as_bytes().eq_ignore_ascii_case(authority);
+        return is_here.then(|| without_dots(&format!("{slash}{path}")));
     }
-    if reference.starts_with('/') && !reference.starts_with("//") {
-        return Some(reference.split('#').next().unwrap_or(reference).to_owned());
-    }
-    let uri: Uri = reference
-        .strip_prefix("//")
-        .map_or(reference.to_owned(), |rest| format!("http://{rest}"))
-        .parse()
-        .ok()?;
-    match uri.authority().map(Authority::as_str) {
-        Some(other) if other.as_bytes().eq_ignore_ascii_case(authority) => {
-            Some(uri.path_and_query().map_or("/", |path| path.as_str()).to_owned())
-        }
-        Some(_) => None,
+    match rest.as_bytes().first() {
+        _ if !scheme.is_empty() => None,
+        None => Some(target.to_owned()),
+        Some(b'?') => Some(format!("{path}{rest}")),
+        Some(b'/') => Some(without_dots(rest)),
         // Relative to the directory of the target.
-        None => {
-            let path = target.split('?').next().unwrap_or(target);
+        Some(_) => {
             let directory = &path[..path.rfind('/').map_or(0, |at| at + 1)];
-            let reference = reference.split('#').next().unwrap_or(reference);
-            (!reference.contains(':')).then(|| format!("{directory}{reference}"))
+            Some(without_dots(&format!("{directory}{rest}")))
         }
     }
+}
+
+/// A path that begins with a slash, and its query, without `.` and `..` (RFC 3986, 5.2.4).
+fn without_dots(reference: &str) -> String {
+    let (path, query) = reference.split_at(reference.find('?').unwrap_or(reference.len()));
+    let mut segments = Vec::new();
+    let mut is_directory = false;
+    for segment in path.split('/').skip(1) {
+        is_directory = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    if is_directory {
+        segments.push("");
+    }
+    format!("/{}{query}", segments.join("/"))
 }

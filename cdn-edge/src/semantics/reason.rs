@@ -116,6 +116,11 @@ impl Reason {
         }
     }
 
+    /// Whether it lies in who asked, and not in the response.
+    pub(crate) const fn is_personal(self) -> bool {
+        matches!(self, Self::Authorization | Self::Cookie | Self::RequestNoStore)
+    }
+
     /// Every reason, for tables and metrics.
     pub const ALL: [Self; 33] = [
         Self::Fresh,

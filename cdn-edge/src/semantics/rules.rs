@@ -62,6 +62,9 @@ pub struct Rules {
     /// Fields that a response may not vary on if it is to be stored. `User-Agent`, `Cookie`, `Referer` and
     /// the like by default: as many values as clients.
     pub unbounded: Vec<HeaderName>,
+    /// The only fields that a response may vary on if it is to be stored. Not bounded by default; a site that knows
+    /// what its origin reads names it here, and a field that was forgotten shows as `vary-unbounded`.
+    pub vary_only: Option<Vec<HeaderName>>,
     /// Whether a response whose `Content-Language` is the one language that a request wants most answers it, even
     /// if it was made for another `Accept-Language`. Off by default: an origin may know better.
     pub by_language: bool,
@@ -94,6 +97,7 @@ impl Rules {
                 HeaderName::from_static("x-forwarded-for"),
             ]
             .to_vec(),
+            vary_only: None,
             by_language: false,
             store_posts: false,
             normaliser: Normaliser::new(),
@@ -112,6 +116,12 @@ impl Rules {
                 ..secure
             },
         }
+    }
+
+    /// Whether a response that varies on this field may be stored.
+    pub(super) fn may_vary_on(&self, name: &HeaderName) -> bool {
+        let listed = self.vary_only.as_ref().is_none_or(|only| only.contains(name));
+        listed && !self.unbounded.contains(name)
     }
 }
 

@@ -2,7 +2,7 @@ use http::HeaderValue;
 use http::header::{self, HeaderMap, HeaderName};
 
 use super::Rules;
-use crate::field::vary::content_language_matches;
+use crate::field::vary::{Form, content_language_matches};
 
 /// The request fields that a response was selected by, and their normal form (4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +30,9 @@ impl Selecting {
         rules: &Rules,
     ) -> Self {
         let form = |names: &[HeaderName]| {
-            let mut values = Vec::new();
+            let mut values = Form::new();
             write(names, request, rules, &mut values);
-            values.into_boxed_slice()
+            Box::from(&values[..])
         };
         let content = response.get(header::CONTENT_LANGUAGE);
         let by_language = rules.by_language && names.contains(&header::ACCEPT_LANGUAGE);
@@ -53,7 +53,7 @@ impl Selecting {
     /// Whether a request says the same in them.
     #[must_use]
     pub fn matches(&self, request: &HeaderMap, rules: &Rules) -> bool {
-        let mut values = Vec::new();
+        let mut values = Form::new();
         write(&self.names, request, rules, &mut values);
         if *values == *self.values {
             return true;
@@ -87,7 +87,7 @@ fn others(names: &[HeaderName]) -> Vec<HeaderName> {
 }
 
 /// The normal forms one after another: each begins with a byte that no value holds.
-pub(crate) fn write(names: &[HeaderName], request: &HeaderMap, rules: &Rules, out: &mut Vec<u8>) {
+pub(crate) fn write(names: &[HeaderName], request: &HeaderMap, rules: &Rules, out: &mut Form) {
     for name in names {
         rules.normaliser.selecting(name, request, out);
     }

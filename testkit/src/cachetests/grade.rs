@@ -135,6 +135,15 @@ impl Grades {
         Ok(())
     }
 
+    /// The required cases that do not pass, sorted by name.
+    #[must_use]
+    pub fn required_that_fail(&self) -> Vec<&str> {
+        let fails = |(_, (kind, verdict)): &(&String, &(Kind, Verdict))| {
+            *kind == Kind::Required && *verdict != Verdict::Pass
+        };
+        self.0.iter().filter(fails).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// How many cases of each kind there are, and how many of them passed.
     #[must_use]
     pub fn score(&self) -> Score {

@@ -75,9 +75,9 @@ pub struct ResponseDirectives {
     pub max_age: Seconds,
     /// `s-maxage`
     pub s_maxage: Seconds,
-    /// `stale-while-revalidate` (RFC 5861): none if it cannot be read, so that it allows nothing.
+    /// `stale-while-revalidate` (RFC 5861): 0 if it cannot be read, so that it allows nothing.
     pub stale_while_revalidate: Option<u32>,
-    /// `stale-if-error` (RFC 5861): none if it cannot be read, so that it allows nothing.
+    /// `stale-if-error` (RFC 5861): 0 if it cannot be read, so that it allows nothing.
     pub stale_if_error: Option<u32>,
 }
 
@@ -99,8 +99,8 @@ impl ResponseDirectives {
                 name => read.flag(name, true),
             }
         }
-        read.stale_while_revalidate = while_revalidate.valid();
-        read.stale_if_error = if_error.valid();
+        read.stale_while_revalidate = allowance(while_revalidate);
+        read.stale_if_error = allowance(if_error);
         read
     }
 
@@ -117,6 +117,15 @@ impl ResponseDirectives {
             _ => return,
         };
         *flag = value;
+    }
+}
+
+/// What was meant and cannot be read is not what was never said: no default stands in for it.
+fn allowance(seconds: Seconds) -> Option<u32> {
+    match seconds {
+        Seconds::Absent => None,
+        Seconds::Valid(seconds) => Some(seconds),
+        Seconds::Invalid => Some(0),
     }
 }
 
@@ -227,8 +236,8 @@ mod tests {
     fn a_stale_allowance_that_cannot_be_read_allows_nothing() {
         let directives =
             read("stale-while-revalidate=1, stale-while-revalidate=2, stale-if-error=x");
-        assert_eq!(directives.stale_while_revalidate, None);
-        assert_eq!(directives.stale_if_error, None);
+        assert_eq!(directives.stale_while_revalidate, Some(0));
+        assert_eq!(directives.stale_if_error, Some(0));
     }
 
     #[test]

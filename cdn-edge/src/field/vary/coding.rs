@@ -3,6 +3,7 @@ use std::{error::Error, fmt};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, header::ACCEPT_ENCODING};
 
+use super::Form;
 use super::quality::weighted;
 use crate::field::list::{elements, is_token_byte};
 
@@ -57,7 +58,7 @@ impl Codings {
     ///
     /// An element that cannot be read accepts nothing: the client gets a coding less than it could
     /// have, never one that it cannot read.
-    pub fn write<'a>(&self, values: impl IntoIterator<Item = &'a HeaderValue>, out: &mut Vec<u8>) {
+    pub fn write<'a>(&self, values: impl IntoIterator<Item = &'a HeaderValue>, out: &mut Form) {
         let mut named = 0u32;
         let mut refused = 0u32;
         let mut star = None;
@@ -102,10 +103,10 @@ impl Codings {
     /// field that is absent stays absent.
     pub fn rewrite(&self, headers: &mut HeaderMap) {
         if headers.contains_key(ACCEPT_ENCODING) {
-            let mut form = Vec::new();
+            let mut form = Form::new();
             self.write(headers.get_all(ACCEPT_ENCODING), &mut form);
             // Tokens and commas are always a value.
-            let value = HeaderValue::from_maybe_shared(Bytes::from(form))
+            let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&form))
                 .unwrap_or(HeaderValue::from_static(""));
             headers.insert(ACCEPT_ENCODING, value);
         }
@@ -164,9 +165,9 @@ mod tests {
     use crate::field::testing::{any_line, lines};
 
     fn normal(text: &str) -> String {
-        let mut out = Vec::new();
+        let mut out = Form::new();
         Codings::default().write(&lines(&[text]), &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.into_vec()).unwrap()
     }
 
     #[test]
@@ -197,9 +198,9 @@ mod tests {
     #[test]
     fn what_is_offered_can_be_chosen() {
         let codings = Codings::new(["GZIP", "deflate", "gzip", "identity"]).unwrap();
-        let mut out = Vec::new();
+        let mut out = Form::new();
         codings.write(&lines(&["br, deflate", "gzip"]), &mut out);
-        assert_eq!(out, b"deflate,gzip");
+        assert_eq!(out[..], b"deflate,gzip"[..]);
         assert_eq!(Codings::new(["br", "g zip"]), Err(InvalidCodings::Name("g zip".into())));
         assert_eq!(Codings::new(["*"]), Err(InvalidCodings::Name("*".into())));
         let many = (0..17).map(|n| format!("c{n}"));
@@ -222,9 +223,9 @@ mod tests {
         /// What goes to the origin as the normal form selects the same as what the client sent.
         #[test]
         fn no_lines_panic_and_the_normal_form_is_its_own(value in any_line()) {
-            let mut out = Vec::new();
+            let mut out = Form::new();
             Codings::default().write([&value], &mut out);
-            let text = String::from_utf8(out).unwrap();
+            let text = String::from_utf8(out.into_vec()).unwrap();
             prop_assert_eq!(normal(&text), text);
         }
     }

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use smallvec::SmallVec;
 
+use super::Form;
 use super::quality::{MOST, weighted};
 use crate::field::list::{elements, trim};
 
@@ -16,7 +17,7 @@ type Languages<'a> = SmallVec<[(Cow<'a, [u8]>, u16); 8]>;
 pub(super) fn write<'a>(
     values: impl IntoIterator<Item = &'a HeaderValue>,
     order_matters: bool,
-    out: &mut Vec<u8>,
+    out: &mut Form,
 ) -> bool {
     let Some(mut languages) = read(values) else { return false };
     if order_matters {

@@ -59,6 +59,9 @@ impl Vary {
     }
 }
 
+/// The normal form of fields. On the stack for what requests usually say: a hit compares one and keeps none.
+pub type Form = SmallVec<[u8; 128]>;
+
 /// How the request's fields are brought into their normal form.
 #[derive(Clone, Debug, Default)]
 pub struct Normaliser {
@@ -99,7 +102,7 @@ impl Normaliser {
     /// It begins with a byte that says whether the field is there, and that is in no value. So the
     /// forms of several fields may follow one another, and a field that is absent is not one that
     /// is empty.
-    pub fn selecting(&self, name: &HeaderName, headers: &HeaderMap, out: &mut Vec<u8>) {
+    pub fn selecting(&self, name: &HeaderName, headers: &HeaderMap, out: &mut Form) {
         if !headers.contains_key(name) {
             out.push(ABSENT);
             return;
@@ -119,7 +122,7 @@ const PRESENT: u8 = 1;
 
 /// All lines, with one comma and no whitespace between elements. Empty elements stay: not every
 /// field is a list.
-fn joined<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, out: &mut Vec<u8>) {
+fn joined<'a>(values: impl IntoIterator<Item = &'a HeaderValue>, out: &mut Form) {
     for (at, value) in values.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
@@ -154,9 +157,9 @@ mod tests {
         for value in lines(text) {
             headers.append(name, value);
         }
-        let mut out = Vec::new();
+        let mut out = Form::new();
         normaliser.selecting(name, &headers, &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out.into_vec()).unwrap()
     }
 
     fn unknown(text: &[&str]) -> String {
@@ -235,7 +238,7 @@ mod tests {
                 for value in &values {
                     headers.append(&name, value.clone());
                 }
-                let mut out = Vec::new();
+                let mut out = Form::new();
                 Normaliser::new().selecting(&name, &headers, &mut out);
                 prop_assert_eq!(out[0] == ABSENT, values.is_empty());
                 prop_assert!(out[1..].iter().all(|byte| *byte > PRESENT));

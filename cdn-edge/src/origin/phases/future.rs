@@ -24,16 +24,17 @@ pin_project! {
         #[pin]
         sleep: Sleep,
         phases: Phases,
+        has_body: bool,
         total: Option<Deadline>,
     }
 }
 
 impl<F> TimedFuture<F> {
-    pub(super) fn new(inner: F, phases: Phases, now: Instant) -> Self {
+    pub(super) fn new(inner: F, phases: Phases, has_body: bool, now: Instant) -> Self {
         let total = phases.total.map(|limit| Deadline { at: now + limit, limit });
-        let first = now + phases.first_byte;
+        let first = now + if has_body { phases.upload } else { phases.first_byte };
         let first = total.map_or(first, |total| first.min(total.at));
-        Self { inner, sleep: sleep_until(first), phases, total }
+        Self { inner, sleep: sleep_until(first), phases, has_body, total }
     }
 }
 
@@ -58,6 +59,7 @@ where
         let due = this.sleep.deadline();
         this.sleep.poll(cx).map(|()| match *this.total {
             Some(total) if total.at <= due => Err(OriginError::TotalTimeout(total.limit)),
+            _ if *this.has_body => Err(OriginError::UploadTimeout(this.phases.upload)),
             _ => Err(OriginError::FirstByteTimeout(this.phases.first_byte)),
         })
     }

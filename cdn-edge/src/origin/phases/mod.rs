@@ -6,7 +6,8 @@
 //! | phase | from | to | default |
 //! |---|---|---|---|
 //! | connect | the call | a connection that can be written to | 3 s, the client's |
-//! | first byte | the call | the head of the response | 15 s |
+//! | first byte | the call, without a body | the head of the response | 15 s |
+//! | upload | the call, with a body | the head of the response | 5 min |
 //! | between bytes | somebody waits for a frame | the frame | 15 s |
 //! | total | the call | the end of the body | none |
 //!
@@ -20,18 +21,18 @@
 //! ```
 //! use bytes::Bytes;
 //! use http::{Request, Response};
-//! use http_body_util::{BodyExt, Full};
+//! use http_body_util::{BodyExt, Empty, Full};
 //! use std::convert::Infallible;
 //! use terrace_cdn_edge::origin::{Phases, TimedLayer};
 //! use tower::{Layer, ServiceExt, service_fn};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let page = service_fn(|_: Request<()>| async {
+//! let page = service_fn(|_: Request<Empty<Bytes>>| async {
 //!     Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hello"))))
 //! });
 //! let origin = TimedLayer::new(Phases::default())?.layer(page);
-//! let response = origin.oneshot(Request::new(())).await?;
+//! let response = origin.oneshot(Request::new(Empty::new())).await?;
 //! assert_eq!(response.into_body().collect().await?.to_bytes(), "hello");
 //! # Ok(())
 //! # }
@@ -50,9 +51,9 @@
 //!
 //! # #[tokio::main(flavor = "current_thread", start_paused = true)]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let hangs = service_fn(|_: Request<()>| std::future::pending::<Result<Response<Empty<Bytes>>, Infallible>>());
+//! let hangs = service_fn(|_: Request<Empty<Bytes>>| std::future::pending::<Result<Response<Empty<Bytes>>, Infallible>>());
 //! let phases = Phases::default().first_byte(Duration::from_secs(2)).total(Duration::from_secs(60));
-//! let error = TimedLayer::new(phases)?.layer(hangs).oneshot(Request::new(())).await.unwrap_err();
+//! let error = TimedLayer::new(phases)?.layer(hangs).oneshot(Request::new(Empty::new())).await.unwrap_err();
 //! assert!(matches!(error, OriginError::FirstByteTimeout(limit) if limit.as_secs() == 2));
 //! # Ok(())
 //! # }

@@ -19,6 +19,7 @@ impl<S, B, RB> Service<Request<B>> for Timed<S>
 where
     S: Service<Request<B>, Response = Response<RB>>,
     S::Error: Into<BoxError>,
+    B: Body,
     RB: Body,
     RB::Error: Into<BoxError>,
 {
@@ -33,6 +34,7 @@ where
     fn call(&mut self, request: Request<B>) -> TimedFuture<S::Future> {
         // Before the inner service is called: its time counts from here.
         let now = Instant::now();
-        TimedFuture::new(self.inner.call(request), self.phases, now)
+        let has_body = !request.body().is_end_stream();
+        TimedFuture::new(self.inner.call(request), self.phases, has_body, now)
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::time::{Instant, sleep, timeout};
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
@@ -35,14 +35,14 @@ async fn answer(
     head: Duration,
     waits: Vec<Option<Duration>>,
 ) -> Result<Response<TimedBody<Frames>>, OriginError> {
-    let origin = service_fn(move |_: Request<()>| {
+    let origin = service_fn(move |_: Request<Empty<Bytes>>| {
         let waits = waits.clone();
         async move {
             sleep(head).await;
             Ok::<_, Infallible>(Response::new(frames(waits)))
         }
     });
-    TimedLayer::new(phases).unwrap().layer(origin).oneshot(Request::new(())).await
+    TimedLayer::new(phases).unwrap().layer(origin).oneshot(Request::new(Empty::new())).await
 }
 
 async fn read(body: TimedBody<Frames>) -> Result<usize, OriginError> {
@@ -57,6 +57,23 @@ async fn a_head_in_time_is_let_through_and_a_late_one_is_not() {
     let error = answer(phases, 3 * SECOND, vec![]).await.unwrap_err();
     assert!(matches!(error, OriginError::FirstByteTimeout(limit) if limit == 2 * SECOND));
     assert_eq!((Instant::now() - start).as_secs(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_has_time_of_its_own_and_is_not_held_against_the_origin() {
+    let phases = Phases::default().first_byte(2 * SECOND).upload(60 * SECOND);
+    let upload = |takes| {
+        let origin = service_fn(move |_: Request<Full<Bytes>>| async move {
+            sleep(takes).await;
+            Ok::<_, Infallible>(Response::new(frames(vec![])))
+        });
+        let request = Request::new(Full::new(Bytes::from_static(b"data")));
+        TimedLayer::new(phases).unwrap().layer(origin).oneshot(request)
+    };
+    upload(50 * SECOND).await.unwrap();
+    let error = upload(70 * SECOND).await.unwrap_err();
+    assert!(matches!(error, OriginError::UploadTimeout(limit) if limit == 60 * SECOND));
+    assert!(!error.blames_origin());
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,12 +154,12 @@ async fn a_body_that_is_always_ready_is_bounded_as_well() {
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_breaks_off_keeps_its_reason() {
-    let origin = service_fn(|_: Request<()>| async {
+    let origin = service_fn(|_: Request<Empty<Bytes>>| async {
         let frame: Result<Frame<Bytes>, BoxError> = Err("cut".into());
         Ok::<_, Infallible>(Response::new(StreamBody::new(stream::iter([frame]))))
     });
     let origin = TimedLayer::new(Phases::default()).unwrap().layer(origin);
-    let body = origin.oneshot(Request::new(())).await.unwrap().into_body();
+    let body = origin.oneshot(Request::new(Empty::new())).await.unwrap().into_body();
     let OriginError::Body(source) = body.collect().await.unwrap_err() else { panic!("no body") };
     assert_eq!(source.to_string(), "cut");
 }
@@ -151,6 +168,7 @@ async fn a_body_that_breaks_off_keeps_its_reason() {
 fn a_limit_that_means_nothing_is_refused_by_name() {
     for (phases, name) in [
         (Phases::default().first_byte(Duration::ZERO), "first_byte"),
+        (Phases::default().upload(Duration::ZERO), "upload"),
         (Phases::default().between_bytes(Duration::MAX), "between_bytes"),
         (Phases::default().total(Duration::ZERO), "total"),
     ] {
