@@ -13,6 +13,7 @@ mod forward;
 mod future;
 mod handle;
 mod hot;
+mod intake;
 mod miss;
 mod multipart;
 mod numerals;

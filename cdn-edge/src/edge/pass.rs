@@ -12,8 +12,9 @@ use tower_service::Service;
 
 use super::body::{EdgeBody, OriginBody};
 use super::error::BoxError;
-use super::fill::{GiveUp, end_to_end};
+use super::fill::end_to_end;
 use super::forward;
+use super::intake::GiveUp;
 use super::serve::{Source, Via};
 use super::shared::Shared;
 use crate::field::{connection, groups, no_vary_search};
