@@ -24,10 +24,11 @@ use terrace_db::backend::postgres::Postgres;
 use terrace_db::backend::sqlite::{Sqlite, SqliteCluster};
 use terrace_db::{CausalLayer, Node, RwPool, TokenKey};
 use terrace_lb::health::HealthConfig;
-use terrace_lb::proxy::TrustedProxies;
 use terrace_lb::proxy::{HttpCheck, HttpRetry, ReverseProxy, UnixConnector, Upstream};
+use terrace_lb::proxy::{ProxyBody, TrustedProxies};
 use terrace_lb::{Balance, BalanceError, Endpoint, serve};
 use tower::ServiceBuilder;
+use tower::util::MapErr;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
@@ -123,17 +124,15 @@ async fn edge(socket: &Path, options: Options) -> Result<(), launch::Error> {
     let data = launch::DataDir::new(options.data)?;
     // Pages vary by cookie, and the site lets nobody keep one that was asked for with a cookie.
     let cache = EdgeLayer::builder().rules(|rules| rules.unbounded.retain(|it| it != "cookie"));
-    let cache = cache.build()?;
     let edge = ServiceBuilder::new()
-        .map_err(|_: OriginError| BalanceError::<Infallible>::NoEndpoints)
-        .layer(&cache)
+        .layer(cache.build()?)
         .layer(Guard::default())
         .layer(TimedLayer::new(Phases::default())?)
         .service(Client::to(&edge::origin_url(options.origin)?)?);
     let listener = launch::bind(options.listen).await?;
-    edge::take_orders(socket, data.path(), cache.handle())?;
+    let _orders = edge::take_orders(socket, data.path(), edge.control::<ProxyBody>())?;
+    let edge = MapErr::new(edge, |_: OriginError| BalanceError::<Infallible>::NoEndpoints);
     serve::serve(listener, ReverseProxy::new(edge), stop.wanted()).await;
-    launch::say(&edge::summary(&cache.handle().stats()));
     Ok(())
 }
 

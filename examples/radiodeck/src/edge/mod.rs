@@ -19,13 +19,12 @@ mod urls;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use terrace_cdn_edge::Stats;
 use terrace_cdn_edge::failover::AssetUrls;
 use tokio::net::TcpListener;
 
 use crate::launch;
 
-pub use control::take_orders;
+pub use control::{Orders, take_orders};
 pub use event::Event;
 pub use remote::{EdgeCounts, EdgeState, Remote};
 
@@ -93,15 +92,6 @@ fn next_to(edge: SocketAddr) -> SocketAddr {
 #[must_use]
 pub fn socket(data: &Path) -> PathBuf {
     data.join("edge.sock")
-}
-
-/// What an edge has saved, in one line.
-#[must_use]
-pub fn summary(stats: &Stats) -> String {
-    let hits = stats.hits + stats.collapsed;
-    let all = hits + stats.misses + stats.failures;
-    let per_mille = (hits * 1000).checked_div(all).unwrap_or(0);
-    format!("{all} answers, {hits} without the site: {}.{} %", per_mille / 10, per_mille % 10)
 }
 
 #[cfg(test)]
