@@ -131,6 +131,7 @@ async fn edge(socket: &Path, options: Options) -> Result<(), launch::Error> {
         .service(Client::to(&edge::origin_url(options.origin)?)?);
     let listener = launch::bind(options.listen).await?;
     let _orders = edge::take_orders(socket, data.path(), edge.control::<ProxyBody>())?;
+    // What only the site can answer, a write say, is a 503 while there is none.
     let edge = MapErr::new(edge, |_: OriginError| BalanceError::<Infallible>::NoEndpoints);
     serve::serve(listener, ReverseProxy::new(edge), stop.wanted()).await;
     Ok(())
