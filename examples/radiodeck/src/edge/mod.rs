@@ -38,9 +38,8 @@ pub struct Front {
 impl Front {
     /// The edge at this address, the site at that one, and their data directory.
     ///
-    /// From now on the edge is asked once a second whether it serves. An address of all interfaces
-    /// is none that a browser could ask: with one, nobody asks, and pages have their pictures from
-    /// where they come from themselves.
+    /// From now on the edge is asked once a second whether it serves. If a browser cannot ask both
+    /// addresses, nobody asks, and pages have their pictures from where they come from themselves.
     ///
     /// # Errors
     ///
