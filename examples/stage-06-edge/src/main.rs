@@ -24,10 +24,11 @@ use terrace_db::backend::postgres::Postgres;
 use terrace_db::backend::sqlite::{Sqlite, SqliteCluster};
 use terrace_db::{CausalLayer, Node, RwPool, TokenKey};
 use terrace_lb::health::HealthConfig;
-use terrace_lb::proxy::TrustedProxies;
 use terrace_lb::proxy::{HttpCheck, HttpRetry, ReverseProxy, UnixConnector, Upstream};
+use terrace_lb::proxy::{ProxyBody, TrustedProxies};
 use terrace_lb::{Balance, BalanceError, Endpoint, serve};
 use tower::ServiceBuilder;
+use tower::util::MapErr;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::csrf::CsrfLayer;
@@ -43,9 +44,9 @@ struct Options {
     /// Where to listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", overrides_with = "listen")]
     listen: SocketAddr,
-    /// Where the site itself listens, behind the edge.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081", overrides_with = "origin")]
-    origin: SocketAddr,
+    /// Where the site itself listens, behind the edge [default: here, on the port after that]
+    #[arg(long, value_name = "ADDR", overrides_with = "origin")]
+    origin: Option<SocketAddr>,
     /// Where to keep the database [default: a fresh directory, removed at the end]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -82,7 +83,7 @@ async fn run(options: Options) -> Result<(), launch::Error> {
         return event.happen().await;
     }
     let stop = launch::Stop::on_signal()?;
-    let listener = launch::bind_to("--origin", options.origin).await?;
+    let listener = edge::behind(options.listen, options.origin).await?;
     let (origin, edge) = (listener.local_addr()?, launch::Place::reserve(options.listen)?);
     let at = [("--listen", edge.address()), ("--origin", origin)];
     let data = launch::DataDir::new(options.data)?;
@@ -123,17 +124,16 @@ async fn edge(socket: &Path, options: Options) -> Result<(), launch::Error> {
     let data = launch::DataDir::new(options.data)?;
     // Pages vary by cookie, and the site lets nobody keep one that was asked for with a cookie.
     let cache = EdgeLayer::builder().rules(|rules| rules.unbounded.retain(|it| it != "cookie"));
-    let cache = cache.build()?;
     let edge = ServiceBuilder::new()
-        .map_err(|_: OriginError| BalanceError::<Infallible>::NoEndpoints)
-        .layer(&cache)
+        .layer(cache.build()?)
         .layer(Guard::default())
         .layer(TimedLayer::new(Phases::default())?)
-        .service(Client::to(&format!("http://{}", options.origin))?);
+        .service(Client::to(&edge::origin_url(options.origin)?)?);
     let listener = launch::bind(options.listen).await?;
-    edge::take_orders(socket, data.path(), cache.handle())?;
+    let _orders = edge::take_orders(socket, data.path(), edge.control::<ProxyBody>())?;
+    // What only the site can answer, a write say, is a 503 while there is none.
+    let edge = MapErr::new(edge, |_: OriginError| BalanceError::<Infallible>::NoEndpoints);
     serve::serve(listener, ReverseProxy::new(edge), stop.wanted()).await;
-    launch::say(&edge::summary(&cache.handle().stats()));
     Ok(())
 }
 

@@ -16,15 +16,15 @@ mod key;
 mod remote;
 mod urls;
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use terrace_cdn_edge::Stats;
 use terrace_cdn_edge::failover::AssetUrls;
+use tokio::net::TcpListener;
 
 use crate::launch;
 
-pub use control::take_orders;
+pub use control::{Orders, take_orders};
 pub use event::Event;
 pub use remote::{EdgeCounts, EdgeState, Remote};
 
@@ -38,17 +38,53 @@ pub struct Front {
 impl Front {
     /// The edge at this address, the site at that one, and their data directory.
     ///
-    /// From now on the edge is asked once a second whether it serves. An address of all interfaces
-    /// is none that a browser could ask: with one, nobody asks, and pages have their pictures from
-    /// where they come from themselves.
+    /// From now on the edge is asked once a second whether it serves. If a browser cannot ask both
+    /// addresses, nobody asks, and pages have their pictures from where they come from themselves.
     ///
     /// # Errors
     ///
-    /// When an address makes no URL.
-    pub fn new(edge: SocketAddr, site: SocketAddr, data: &Path) -> Result<Self, launch::Error> {
-        let urls = urls::watched(edge, site)?;
+    /// When the site has no address, or one makes no URL.
+    pub fn new(
+        edge: SocketAddr,
+        site: Option<SocketAddr>,
+        data: &Path,
+    ) -> Result<Self, launch::Error> {
+        let urls = urls::watched(edge, given(site)?)?;
         Ok(Self { urls, remote: Remote::of(data) })
     }
+}
+
+/// Listens where the site itself answers, behind an edge that answers at this public address: at the
+/// address that was given, or else on this machine alone, at the port after the edge's.
+///
+/// # Errors
+///
+/// When it cannot: the line names the address and `--origin`.
+pub async fn behind(
+    edge: SocketAddr,
+    given: Option<SocketAddr>,
+) -> Result<TcpListener, launch::Error> {
+    launch::bind_to("--origin", given.unwrap_or_else(|| next_to(edge))).await
+}
+
+/// The URL of a site that listens there, for its edge.
+///
+/// # Errors
+///
+/// When it has no address.
+pub fn origin_url(site: Option<SocketAddr>) -> Result<String, launch::Error> {
+    given(site).map(|site| format!("http://{site}"))
+}
+
+/// A child has been told the site's address.
+fn given(site: Option<SocketAddr>) -> Result<SocketAddr, launch::Error> {
+    site.ok_or_else(|| launch::Error::new("where is the site? say it with --origin"))
+}
+
+/// The port after this one, or any if this is any or the last one.
+fn next_to(edge: SocketAddr) -> SocketAddr {
+    let port = if edge.port() == 0 { 0 } else { edge.port().wrapping_add(1) };
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// Where the edge of a site with this data directory takes orders.
@@ -57,11 +93,19 @@ pub fn socket(data: &Path) -> PathBuf {
     data.join("edge.sock")
 }
 
-/// What an edge has saved, in one line.
-#[must_use]
-pub fn summary(stats: &Stats) -> String {
-    let hits = stats.hits + stats.collapsed;
-    let all = hits + stats.misses + stats.failures;
-    let per_mille = (hits * 1000).checked_div(all).unwrap_or(0);
-    format!("{all} answers, {hits} without the site: {}.{} %", per_mille / 10, per_mille % 10)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_site_is_at_the_port_after_its_edges_and_on_this_machine_alone() {
+        for (edge, site) in [
+            ("127.0.0.1:8080", "127.0.0.1:8081"),
+            ("0.0.0.0:80", "127.0.0.1:81"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("[::1]:65535", "127.0.0.1:0"),
+        ] {
+            assert_eq!(next_to(edge.parse().unwrap()), site.parse().unwrap(), "{edge}");
+        }
+    }
 }

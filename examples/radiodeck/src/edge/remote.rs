@@ -1,5 +1,6 @@
 //! The site's side: asks the edge, over its socket.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,9 +121,15 @@ impl Remote {
 }
 
 impl EdgeCounts {
-    fn read(report: &Value) -> Option<Self> {
-        let hits = report["decisions"]["hit"].as_u64()?;
-        let misses = report["decisions"]["miss"].as_u64()?;
+    /// Of the report of an edge's admin service.
+    pub(super) fn read(report: &Value) -> Option<Self> {
+        let taken = |outcome: &str| -> u64 {
+            // An outcome that has not come about yet is not in the report.
+            let reasons = report["decisions"][outcome].as_object();
+            reasons.into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum()
+        };
+        let hits = taken("hit") + taken("collapsed");
+        let misses = taken("miss") + taken("failure");
         Some(Self {
             hits,
             misses,
@@ -132,5 +139,35 @@ impl EdgeCounts {
             saved_bytes: report["served_bytes"].as_u64()?,
             origin_bytes: report["from_origin_bytes"].as_u64()?,
         })
+    }
+}
+
+impl fmt::Display for EdgeCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { hits, misses, hits_per_mille: share, .. } = self;
+        let all = hits + misses;
+        write!(f, "{all} answers, {hits} without the site: {}.{} %", share / 10, share % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_read_from_the_report() {
+        let report = serde_json::json!({
+            "objects": 3, "bytes": 900, "served_bytes": 5000, "from_origin_bytes": 700,
+            "decisions": {
+                "hit": { "fresh": 5, "stale": 1 },
+                "collapsed": { "miss": 1 },
+                "miss": { "miss": 2 },
+                "unstored": { "no-store": 2 },
+            },
+        });
+        let counts = EdgeCounts::read(&report).unwrap();
+        assert_eq!((counts.hits, counts.misses, counts.saved_bytes), (7, 2, 5000));
+        assert_eq!(counts.to_string(), "9 answers, 7 without the site: 77.7 %");
+        assert_eq!(EdgeCounts::read(&serde_json::json!({ "error": "no" })), None);
     }
 }
