@@ -21,13 +21,14 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// An operation, built only when it is counted.
 type Build = fn() -> Box<dyn Op>;
 
-const OPERATIONS: [(&str, Build); 11] = [
+const OPERATIONS: [(&str, Build); 12] = [
     ("cache: hit", || hit(0)),
     ("cache: hit, 4 tags", || hit(4)),
     ("cache: bare engine", || {
         Box::new(cache::Bare::new(Policy::S3Fifo).expect("its feature is on"))
     }),
     ("cdn-edge: hit", || edge(Kind::Plain)),
+    ("cdn-edge: hit, cold", || edge(Kind::Cold)),
     ("cdn-edge: hit, Vary", || edge(Kind::Varies)),
     ("cdn-edge: 304", || edge(Kind::Conditional)),
     ("cdn-edge: 206", || edge(Kind::Range)),

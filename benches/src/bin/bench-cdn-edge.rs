@@ -83,9 +83,11 @@ fn hit(cli: &Cli) -> Result<(), BoxError> {
     let mut made = Made::new(Kind::Plain)?;
     let (mut plain, mut varies) = (Hit::new(Kind::Plain)?, Hit::new(Kind::Varies)?);
     let (mut unchanged, mut part) = (Hit::new(Kind::Conditional)?, Hit::new(Kind::Range)?);
-    let mut contenders: [(&str, &mut dyn Op); 5] = [
+    let mut cold = Hit::new(Kind::Cold)?;
+    let mut contenders: [(&str, &mut dyn Op); 6] = [
         ("the request alone", &mut made),
         ("hit", &mut plain),
+        ("hit, cold", &mut cold),
         ("hit, Vary", &mut varies),
         ("304", &mut unchanged),
         ("206", &mut part),
@@ -103,7 +105,7 @@ fn hit(cli: &Cli) -> Result<(), BoxError> {
         table.row(numbers(one, &series[0]));
     }
     let mut chart = Chart::new("A hit of the edge, in process", "ns");
-    chart.group("1,000 objects of 1 KiB".to_owned(), &series, &series[0]);
+    chart.group("objects of 1 KiB".to_owned(), &series, &series[0]);
     write(cli, "cdn-edge-hit", &table, &chart, &provenance)
 }
 

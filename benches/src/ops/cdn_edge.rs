@@ -14,7 +14,9 @@ use tower::{Layer, Service};
 use super::{Op, now};
 
 /// Objects that are there; one after the other is asked for.
-const PATHS: usize = 1_000;
+const OBJECTS: usize = 1_000;
+/// Of these, the ones that are asked for all the time.
+const HOT: usize = 50;
 /// Bytes of each body.
 const BODY: usize = 1_024;
 
@@ -55,8 +57,10 @@ impl Service<Request<OriginBody<Empty<Bytes>>>> for Origin {
 /// How a hit is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Plain.
+    /// Plain, of objects that are asked for all the time.
     Plain,
+    /// Plain, of many objects in turn: none is asked for again soon.
+    Cold,
     /// The response varies on `Accept-Encoding`.
     Varies,
     /// The client has it: 304.
@@ -96,10 +100,15 @@ impl Hit {
             Ok::<_, BoxError>(())
         })?;
         let stored = edge.handle().stats().objects;
-        if stored != PATHS {
-            return Err(format!("{stored} of {PATHS} objects are stored").into());
+        if stored != requests.len() {
+            return Err(format!("{stored} of {} objects are stored", requests.len()).into());
         }
-        Ok(Self { edge, requests, at: 0 })
+        let mut hit = Self { edge, requests, at: 0 };
+        if kind != Kind::Cold {
+            // Until the edge has seen which ones they are.
+            hit.repeat(4 * HOT as u64);
+        }
+        Ok(hit)
     }
 }
 
@@ -142,7 +151,7 @@ fn next(requests: &[Request<()>], at: &mut usize) -> Request<Empty<Bytes>> {
 }
 
 fn requests(kind: Kind) -> Result<Vec<Request<()>>, BoxError> {
-    (0..PATHS)
+    (0..if kind == Kind::Cold { OBJECTS } else { HOT })
         .map(|path| {
             let mut request = Request::builder()
                 .uri(format!("/assets/{path}/image.png?v=3"))
@@ -151,7 +160,7 @@ fn requests(kind: Kind) -> Result<Vec<Request<()>>, BoxError> {
                 .header("accept", "image/avif,image/webp,*/*;q=0.8")
                 .header("accept-encoding", "gzip, deflate, br");
             match kind {
-                Kind::Plain | Kind::Varies => {}
+                Kind::Plain | Kind::Cold | Kind::Varies => {}
                 Kind::Conditional => request = request.header("if-none-match", "\"5f3c1a2b\""),
                 Kind::Range => request = request.header("range", "bytes=100-199"),
             }

@@ -35,7 +35,7 @@ pub(crate) fn service(
         EdgeLayer::builder().profile(profile).memory(u64::from(args.memory_mib) << 20).build()?;
     let client = Client::to(&args.origin).map_err(|error| format!("--origin: {error}"))?;
     // Of one origin, an answer is an answer; only one that hardly answers any more counts as down.
-    let breaker = BreakerSettings::default().failures(20).ratio(0.9, 50, Duration::from_secs(10));
+    let breaker = BreakerSettings::default().failures(100).ratio(0.9, 100, Duration::from_secs(10));
     let guard = Guard::new(breaker, CapSettings::default())?.server_errors(ServerErrors::none());
     let origin = guard.layer(TimedLayer::new(Phases::default())?.layer(client));
     let edge = layer.layer(origin);

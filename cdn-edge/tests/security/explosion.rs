@@ -58,9 +58,9 @@ async fn spellings_of_one_accept_encoding_are_one_variant() {
     assert!(!world.get_with("/", &[("accept-encoding", "identity")]).await.is_hit(), "the control");
 }
 
-/// Bytes of a page: a hundred thousand of them are ten times the memory.
+/// Bytes of a page: what is asked for is ten times the memory.
 const PAGE: usize = 500;
-const MEMORY: u64 = 8 << 20;
+const MEMORY: u64 = 2 << 20;
 
 async fn busted(keys: KeyRules, requests: usize) -> (World, usize) {
     let world =
@@ -82,9 +82,9 @@ async fn busted(keys: KeyRules, requests: usize) -> (World, usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_thousand_queries_stay_within_the_memory_and_leave_the_hot_page() {
+async fn any_number_of_queries_stay_within_the_memory_and_leave_the_hot_page() {
     // No rule at all: the memory's own bound and its order of leaving.
-    let (world, lost) = busted(KeyRules::default(), 100_000).await;
+    let (world, lost) = busted(KeyRules::default(), 25_000).await;
     assert_eq!(lost, 0, "the hot page was pushed out");
     let control = world.handle().stats();
     assert!(control.objects > 1_000, "the memory is full of one page's copies: {control:?}");

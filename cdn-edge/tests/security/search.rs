@@ -52,10 +52,10 @@ async fn control_without_the_field_or_where_it_does_not_count_each_query_is_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hundred_thousand_random_values_of_an_ignored_parameter_are_one_page() {
+async fn any_number_of_random_values_of_an_ignored_parameter_are_one_page() {
     let world = World::edge(shop(RULE));
     fastrand::seed(7);
-    for _ in 0..100_000 {
+    for _ in 0..20_000 {
         world.hurry(&format!("/?id=1&utm={:x}", fastrand::u64(..))).await;
     }
     assert_eq!((world.asked(), world.handle().stats().objects), (1, 1));
