@@ -246,7 +246,7 @@ impl EdgeBuilder {
                 hits: Numerals::new(),
                 cache_status_name: HeaderName::from_static("cache-status"),
                 telemetry: Arc::new(Telemetry::new(Arc::clone(&name))),
-                boundaries: AtomicU64::new(0),
+                numbers: AtomicU64::new(0),
                 fallback: self.fallback,
                 name,
             }),

@@ -158,8 +158,14 @@ impl<S> Fill<S> {
                 } else {
                     object.marks.renewed(since)
                 };
-                let fresh =
-                    Arc::new(Object { stored, head, content: Arc::clone(&object.content), marks });
+                let number = shared.number();
+                let fresh = Arc::new(Object {
+                    stored,
+                    head,
+                    content: Arc::clone(&object.content),
+                    marks,
+                    number,
+                });
                 if home.moved.is_some() {
                     // It says now that it answers other queries than those it was stored for.
                     shared.remove(&self.key, object);

@@ -15,7 +15,7 @@ use crate::object::Object;
 /// How many objects have one: at 1 to 2 KiB each a mebibyte or two, whatever is stored.
 const SLOTS: usize = 1024;
 
-/// Maps by the place of their object in memory.
+/// Maps by the number of their object.
 pub(super) struct Hot {
     slots: Box<[Slot]>,
 }
@@ -36,7 +36,7 @@ impl Hot {
     /// that the map does not grow. Where the origin sent fields of this name, the caller appends its own.
     pub(super) fn headers(&self, object: &Arc<Object>, field: &HeaderName) -> (HeaderMap, Room) {
         let place = Arc::as_ptr(object);
-        let slot = &self.slots[index(place as usize)];
+        let slot = &self.slots[index(object.number)];
         // A weak reference keeps the place from being used again, so that equal places are one object.
         let known = slot.map.try_read().ok().and_then(|map| match &*map {
             Some((weak, map)) if std::ptr::eq(weak.as_ptr(), place) => Some(Arc::clone(map)),
@@ -70,9 +70,10 @@ pub(super) enum Room {
     None,
 }
 
-/// Spreads addresses, whose low bits are alike.
-fn index(place: usize) -> usize {
-    place.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (usize::BITS - SLOTS.trailing_zeros())
+/// Objects that came one after another, as those of one page do, have slots of their own.
+#[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
+fn index(number: u64) -> usize {
+    (number % SLOTS as u64) as usize
 }
 
 impl fmt::Debug for Hot {

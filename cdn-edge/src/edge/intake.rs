@@ -46,7 +46,8 @@ impl Shared {
             window: self.limits.window,
             budget: Some(Arc::clone(&self.budget)),
         });
-        let object = Object { stored: admitted.stored, head, content, marks };
+        let number = self.number();
+        let object = Object { stored: admitted.stored, head, content, marks, number };
         Ok((home, filler, Arc::new(object)))
     }
 

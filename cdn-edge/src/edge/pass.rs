@@ -239,7 +239,8 @@ impl Shared {
                             Arc::clone(&object.content),
                             object.marks.renewed(object.marks.since()),
                         );
-                        let fresh = Arc::new(Object { stored, head, content, marks });
+                        let number = self.number();
+                        let fresh = Arc::new(Object { stored, head, content, marks, number });
                         self.replace(key, object, &fresh, began);
                     }
                 }

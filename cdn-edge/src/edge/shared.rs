@@ -52,7 +52,7 @@ pub(super) struct Shared {
     pub(super) hits: Numerals,
     pub(super) cache_status_name: HeaderName,
     pub(super) telemetry: Arc<Telemetry>,
-    pub(super) boundaries: AtomicU64,
+    pub(super) numbers: AtomicU64,
     pub(super) fallback: Option<Fallback>,
 }
 
@@ -276,7 +276,10 @@ impl Shared {
             .iter()
             .filter(|object| self.invalidations.verdict(&object.marks) == Verdict::Valid);
         let Some(combination) = Combination::of(part, valid, self.limits.object) else { return };
-        let Some(object) = combination.object(&self.shapes, &self.budget).await else { return };
+        let Some(object) = combination.object(&self.shapes, &self.budget, self.number()).await
+        else {
+            return;
+        };
         let object = Arc::new(object);
         // Whatever came between: a write has taken the parts out, a purge is compared with the oldest of them.
         let _ = self.memory.update(key.hash(), |old| {
@@ -417,9 +420,14 @@ impl Shared {
         }
     }
 
+    /// The next number: of an object, or of a boundary.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// A boundary that no body holds by chance.
     pub(super) fn boundary(&self) -> String {
-        let number = self.boundaries.fetch_add(1, Ordering::Relaxed);
+        let number = self.number();
         let hash =
             xxhash_rust::xxh3::xxh3_128_with_seed(&number.to_le_bytes(), self.seed ^ 0x6d75_6c74);
         format!("{hash:032x}")

@@ -60,7 +60,12 @@ impl Combination {
     }
 
     /// The response that they are together; `None` if it takes more memory than there is for such.
-    pub(crate) async fn object(&self, shapes: &Shapes, budget: &Arc<Budget>) -> Option<Object> {
+    pub(crate) async fn object(
+        &self,
+        shapes: &Shapes,
+        budget: &Arc<Budget>,
+        number: u64,
+    ) -> Option<Object> {
         let newest = self.parts.last()?;
         let whole = is_whole(self.span);
         let status = if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT };
@@ -69,7 +74,7 @@ impl Combination {
         let stored = Stored { status, span, ..newest.stored.clone() };
         let marks = Marks::of_all(self.parts.iter().map(|part| &part.marks))?;
         let content = self.content(budget).await?;
-        Some(Object { stored, head, content, marks })
+        Some(Object { stored, head, content, marks, number })
     }
 
     /// Each field as the newest part that has it says; where it lies is no longer as any says.

@@ -25,6 +25,8 @@ pub(crate) struct Object {
     pub(crate) head: Head,
     pub(crate) content: Arc<Content>,
     pub(crate) marks: Marks,
+    /// Counts objects, so that those that come after one another are told apart at no cost.
+    pub(crate) number: u64,
 }
 
 impl Object {
