@@ -29,6 +29,8 @@ impl Builder {
         if origin.is_https() {
             return Err(OriginUrlError::new(url, UrlFault::NoTls));
         }
+        #[cfg(feature = "tls-rustls")]
+        let is_https = origin.is_https();
         Ok(Self {
             url: origin,
             host: HostField::default(),
@@ -36,7 +38,7 @@ impl Builder {
             keep: 256,
             keep_for: Duration::from_secs(30),
             #[cfg(feature = "tls-rustls")]
-            tls: tls().ok_or_else(|| OriginUrlError::new(url, UrlFault::Tls))?,
+            tls: tls(is_https).ok_or_else(|| OriginUrlError::new(url, UrlFault::Tls))?,
         })
     }
 
@@ -66,7 +68,7 @@ impl Builder {
 
     /// Which certificates are trusted, and what is shown to the origin.
     ///
-    /// Default: Mozilla's roots, TLS 1.2 and 1.3. Its list of protocols is not used: this client
+    /// Default: the roots of the operating system, TLS 1.2 and 1.3. Its list of protocols is not used: this client
     /// speaks HTTP/1.1.
     #[cfg(feature = "tls-rustls")]
     #[must_use]
@@ -108,9 +110,10 @@ impl Builder {
     }
 }
 
-/// Mozilla's roots, by the provider that the application has installed, or ring.
+/// The roots of the operating system, by the provider that the application has installed, or ring. An `http` origin
+/// needs none, and works on a machine that has none.
 #[cfg(feature = "tls-rustls")]
-fn tls() -> Option<rustls::ClientConfig> {
+fn tls(needs_roots: bool) -> Option<rustls::ClientConfig> {
     use hyper_rustls::ConfigBuilderExt;
     use rustls::crypto::{CryptoProvider, ring};
 
@@ -118,5 +121,10 @@ fn tls() -> Option<rustls::ClientConfig> {
     let provider = installed.unwrap_or_else(|| ring::default_provider().into());
     let config = rustls::ClientConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().ok()?;
-    Some(config.with_webpki_roots().with_no_client_auth())
+    let config = if needs_roots {
+        config.with_native_roots().ok()?
+    } else {
+        config.with_root_certificates(rustls::RootCertStore::empty())
+    };
+    Some(config.with_no_client_auth())
 }
