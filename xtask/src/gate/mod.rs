@@ -138,12 +138,13 @@ impl Warmth {
     }
 }
 
-/// Changes when everything has to be built anew.
+/// Changes when everything has to be built anew: with another compiler, other dependencies, and in another checkout,
+/// whose packages share no build with those of the first.
 fn key(root: &Path) -> String {
     let rustc = Command::new("rustc").arg("-vV").output().map(|out| out.stdout).unwrap_or_default();
     let lock = std::fs::read(root.join("Cargo.lock")).unwrap_or_default();
     let mut hasher = DefaultHasher::new();
-    (rustc, lock).hash(&mut hasher);
+    (rustc, lock, root).hash(&mut hasher);
     format!("{:016x}", hasher.finish())
 }
 
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_is_warm_only_with_the_same_dependencies() {
+    fn a_step_is_warm_only_with_the_same_dependencies_and_checkout() {
         let folder = Scratch::new();
         let workspace = Workspace {
             root: folder.path().to_owned(),
@@ -194,6 +195,12 @@ mod tests {
         assert!(warmth.is_warm(&STEPS[0]));
         assert!(!warmth.is_warm(&STEPS[1]));
         folder.write("Cargo.lock", "two");
+        assert!(!Warmth::of(&workspace).is_warm(&STEPS[0]));
+
+        // Another checkout that shares the target directory.
+        let other = Scratch::new();
+        other.write("Cargo.lock", "one");
+        let workspace = Workspace { root: other.path().to_owned(), ..workspace };
         assert!(!Warmth::of(&workspace).is_warm(&STEPS[0]));
     }
 }
