@@ -19,7 +19,57 @@ use super::pass;
 use super::shared::{Ask, Shared};
 use crate::semantics::{Facts, Reason, Verb};
 
-/// Puts an edge cache in front of a service; see the [module](super).
+/// Puts an edge cache in front of a service: what it does to a request is drawn on the [crate's page](crate).
+///
+/// # Examples
+///
+/// As it comes, in front of a service:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::{Empty, Full};
+/// use terrace_cdn_edge::{EdgeLayer, OriginBody};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let origin = service_fn(async |_: Request<OriginBody<Empty<Bytes>>>| {
+///     Response::builder().header("cache-control", "max-age=60").body(Full::new(Bytes::from("hello")))
+/// });
+/// let edge = EdgeLayer::builder().build()?.layer(origin);
+/// let request = Request::get("http://example.com/").body(Empty::new())?;
+/// let response = edge.oneshot(request).await?;
+/// assert_eq!(response.headers()["cache-status"], "terrace; fwd=uri-miss; fwd-status=200; ttl=60; stored; detail=miss");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Adjusted, for a site with versioned images behind a TLS terminator, whose pages may be a minute late:
+///
+/// ```
+/// use terrace_cdn_edge::EdgeLayer;
+/// use terrace_cdn_edge::key::{KeyRules, Query, VersionParam};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let layer = EdgeLayer::builder()
+///     .name("edge-eu")
+///     .memory(2 << 30)
+///     .keys(KeyRules::default().https().query(Query::without(["utm_*"])).version(VersionParam::new("v", 4)))
+///     .rules(|rules| rules.stale_while_revalidate = 60)
+///     .build()?;
+/// # drop(layer);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What cannot be is an error that names it:
+///
+/// ```
+/// # use terrace_cdn_edge::EdgeLayer;
+/// let error = EdgeLayer::builder().memory(10).build().unwrap_err();
+/// assert_eq!(error.to_string(), "memory of 10 bytes: at least 65536 are needed");
+/// ```
 ///
 /// # Clone
 ///

@@ -7,10 +7,10 @@
 //! - [`Stored`]: what of a response matters once it is stored: forty numbers and flags, no header text.
 //! - [`lookup`]: serve, revalidate, fetch, pass or refuse, over all variants of one key.
 //! - [`admit`]: may this response be stored, for how long, and without which fields.
-//! - [`freshen`] and [`head`](freshen::head): what a 304 or the answer to a HEAD changes.
+//! - [`freshen()`] and [`head()`]: what a 304 or the answer to a HEAD changes.
 //! - [`answer`]: the client's own preconditions and ranges against what is served.
 //! - [`rescue`]: may a stale response stand in for an origin that failed.
-//! - [`unsafe_method`](invalidate): what a successful write invalidates.
+//! - [`invalidates`]: what a successful write invalidates.
 //!
 //! A decision is a function and not a state machine of one request: the same stored response meets many
 //! requests at once, and a request may meet several stored responses. Crates that judge one pair at a time
