@@ -4,7 +4,7 @@
 //! out, and every value says why ([`Reason`]). The shells in `edge` carry them out.
 //!
 //! - [`Facts`]: what of a request matters to a cache.
-//! - [`Stored`]: what of a response matters once it is stored: forty numbers and flags, no header text.
+//! - [`Stored`]: what of a response matters once it is stored: numbers, flags, validators and what it was selected by.
 //! - [`lookup`]: serve, revalidate, fetch, pass or refuse, over all variants of one key.
 //! - [`admit`]: may this response be stored, for how long, and without which fields.
 //! - [`freshen()`] and [`head()`]: what a 304 or the answer to a HEAD changes.
