@@ -1,0 +1,55 @@
+//! What is in the cookie, and what the store is asked for instead.
+//!
+//! A token is 34 bytes, as 46 letters: the version of the key that signed it, a region, a tag of the subject,
+//! 160 random bits, and 8 bytes of an HMAC-SHA256 over all of that. The code keeps no secret; it is there so that a token that nobody issued
+//! costs no question to the store. Stores know the SHA-256 of a token, so that who reads a store can use none.
+
+use std::fmt;
+
+/// Which of a cluster's slots a session, its subject's index and the subject's epoch are in: all in one.
+///
+/// A keyed hash of the subject; random while there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub [u8; 4]);
+
+/// What a store knows a session by: the tag, and the SHA-256 of the token.
+///
+/// `Debug` and `Display` show the first four bytes of the hash, which is enough to find one in a log and of no use
+/// for anything else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    tag: Tag,
+    hash: [u8; 32],
+}
+
+impl SessionKey {
+    /// A key from its parts, as a store has them.
+    #[must_use]
+    pub const fn new(tag: Tag, hash: [u8; 32]) -> Self {
+        Self { tag, hash }
+    }
+
+    /// The tag.
+    #[must_use]
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// The hash.
+    #[must_use]
+    pub const fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hash.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({self})")
+    }
+}
