@@ -14,4 +14,5 @@ pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
 pub use error::{BoxError, StoreError};
 pub use expiry::Expiry;
 pub use record::{Limits, Name, Record, Value};
-pub use store::Store;
+pub use store::{Store, Subject};
+pub use token::Keys;

@@ -4,7 +4,16 @@
 //! 160 random bits, and 8 bytes of an HMAC-SHA256 over all of that. The code keeps no secret; it is there so that a token that nobody issued
 //! costs no question to the store. Stores know the SHA-256 of a token, so that who reads a store can use none.
 
+mod error;
+mod keys;
+mod text;
+
+pub use error::KeyError;
+pub use keys::Keys;
+
 use std::fmt;
+
+use sha2::{Digest, Sha256};
 
 /// Which of a cluster's slots a session, its subject's index and the subject's epoch are in: all in one.
 ///
@@ -51,5 +60,39 @@ impl fmt::Display for SessionKey {
 impl fmt::Debug for SessionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionKey({self})")
+    }
+}
+
+/// A token that one of the keys has signed. Its text is for the cookie and for nothing else: nothing prints it.
+#[derive(Clone)]
+pub(crate) struct Token {
+    whole: [u8; text::WHOLE],
+    region: u8,
+    tag: Tag,
+}
+
+impl Token {
+    fn new(whole: [u8; text::WHOLE], region: u8, tag: Tag) -> Self {
+        Self { whole, region, tag }
+    }
+
+    /// What the store knows it by.
+    pub(crate) fn key(&self) -> SessionKey {
+        SessionKey::new(self.tag, Sha256::digest(self.whole).into())
+    }
+
+    pub(crate) fn region(&self) -> u8 {
+        self.region
+    }
+
+    /// For the cookie.
+    pub(crate) fn text(&self) -> String {
+        text::encode(&self.whole)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({})", self.key())
     }
 }

@@ -1,0 +1,61 @@
+//! A token as bytes and as text. Signing is the keys'.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use super::Tag;
+
+/// The version of the key, the region, 4 bytes of tag, 20 random ones.
+pub(super) const FIELDS: usize = 1 + 1 + 4 + 20;
+/// Bytes of the code: 64 bits, one guess in 2^64 for an answer that costs the guesser a request.
+pub(super) const CODE: usize = 8;
+pub(super) const WHOLE: usize = FIELDS + CODE;
+/// Letters of a token.
+pub(super) const TEXT: usize = 46;
+
+/// What is signed.
+pub(super) struct Fields {
+    pub(super) version: u8,
+    pub(super) region: u8,
+    pub(super) tag: Tag,
+    pub(super) random: [u8; 20],
+}
+
+impl Fields {
+    pub(super) fn bytes(&self) -> [u8; FIELDS] {
+        let mut bytes = [0; FIELDS];
+        let fields = [self.version, self.region].into_iter().chain(self.tag.0).chain(self.random);
+        bytes.iter_mut().zip(fields).for_each(|(byte, field)| *byte = field);
+        bytes
+    }
+
+    pub(super) fn of(bytes: &[u8; FIELDS]) -> Self {
+        let [version, region, a, b, c, d, random @ ..] = *bytes;
+        Self { version, region, tag: Tag([a, b, c, d]), random }
+    }
+}
+
+pub(super) fn join(fields: &[u8; FIELDS], code: [u8; CODE]) -> [u8; WHOLE] {
+    let mut whole = [0; WHOLE];
+    let bytes = fields.iter().copied().chain(code);
+    whole.iter_mut().zip(bytes).for_each(|(byte, of)| *byte = of);
+    whole
+}
+
+pub(super) fn split(whole: &[u8; WHOLE]) -> (&[u8; FIELDS], &[u8]) {
+    let Some((fields, code)) = whole.split_first_chunk::<FIELDS>() else { unreachable!() };
+    (fields, code)
+}
+
+pub(super) fn encode(whole: &[u8; WHOLE]) -> String {
+    BASE64URL_NOPAD.encode(whole)
+}
+
+/// Its one spelling: the four bits that 46 letters have to spare are zero.
+pub(super) fn decode(text: &[u8]) -> Option<[u8; WHOLE]> {
+    if text.len() != TEXT {
+        return None;
+    }
+    let mut whole = [0; WHOLE];
+    BASE64URL_NOPAD.decode_mut(text, &mut whole).ok()?;
+    Some(whole)
+}
