@@ -4,8 +4,10 @@
 //! same time is merged by the store, value by value, and what was deleted stays deleted. Only
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
+mod guarded;
 mod types;
 
+pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
