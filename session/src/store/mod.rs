@@ -5,9 +5,14 @@
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
 mod guarded;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
