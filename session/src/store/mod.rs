@@ -4,11 +4,17 @@
 //! same time is merged by the store, value by value, and what was deleted stays deleted. Only
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
+mod guarded;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod transition;
 mod types;
 
+pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
 pub use memory::{Memory, MemoryBuilder};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,

@@ -1,0 +1,289 @@
+//! A store that is given up on in time.
+//!
+//! A store that hangs would take every request with it, and one that refuses would be asked by all of them. So every
+//! operation has a time limit, and after some failures in a row the store is left alone for a pause; then one
+//! request finds out how it is.
+//!
+//! The layer puts this around the store it is given. Use it yourself where you ask a store directly:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use terrace_session::Store;
+//! use terrace_session::store::{CircuitState, Guarded};
+//!
+//! # fn guard(store: Arc<dyn Store>) {
+//! let as_it_comes = Guarded::new(Arc::clone(&store));
+//! assert_eq!(as_it_comes.state(), CircuitState::Closed);
+//!
+//! let far_away = Guarded::new(store).time_limit(Duration::from_secs(1)).failures(3);
+//! # let _ = far_away; }
+//! ```
+
+mod circuit;
+mod within;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::circuit::CircuitState;
+
+use std::error::Error;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use self::circuit::{Circuit, Ticket};
+use self::within::within;
+use super::{
+    Capabilities, Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation,
+    Store, Subject,
+};
+use crate::error::StoreError;
+use crate::expiry::Touch;
+use crate::record::{Limits, Patch};
+use crate::token::SessionKey;
+
+/// A store in the same data centre answers in a few milliseconds; one that takes fifty times as long is in trouble, and
+/// its callers are people who wait.
+const TIME_LIMIT: Duration = Duration::from_millis(250);
+/// With one failure, a connection that broke would count for an outage; every further one is a request that waited.
+const FAILURES: u32 = 5;
+/// A store that is back is in use within a second, and one that is away makes one request a second wait.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A sweep deletes as many rows as it is told to, and nobody waits for it.
+const SWEEP_LIMIT: Duration = Duration::from_secs(30);
+
+/// A store with a time limit for each operation and a circuit that opens when it fails. See the [module](self).
+///
+/// An operation that takes too long is [`StoreError::Unknown`] because of a [`TimedOut`], also if it only reads. While
+/// the circuit is open, operations are [`StoreError::Unavailable`] because of a [`CircuitOpen`]. Only what says that
+/// the store was not reached counts as a failure: [`StoreError::Invalid`] is an answer.
+///
+/// A [`sweep`](Store::sweep) may take 30 seconds. It is refused unless the circuit is closed, and what becomes of it does
+/// not count: it is no measure for a request.
+pub struct Guarded {
+    store: Arc<dyn Store>,
+    limit: Duration,
+    /// Held for a comparison and a count.
+    circuit: Mutex<Circuit>,
+}
+
+impl Guarded {
+    /// Guards a store, with the default limits.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, limit: TIME_LIMIT, circuit: Mutex::new(Circuit::new(FAILURES, PAUSE)) }
+    }
+
+    /// How long an operation may take. Default 250 ms: many times what a store in the same data centre needs.
+    #[must_use]
+    pub fn time_limit(self, limit: Duration) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// How many failures in a row open the circuit, at least one. Default 5: less could be one connection that broke, and
+    /// each is a request that waited.
+    #[must_use]
+    pub fn failures(self, failures: u32) -> Self {
+        let pause = self.circuit().pause();
+        Self { circuit: Mutex::new(Circuit::new(failures, pause)), ..self }
+    }
+
+    /// How long a store is left alone before one request finds out whether it is back. Default 1 s: it is used again
+    /// within that time, and one request in that time waits.
+    #[must_use]
+    pub fn pause(self, pause: Duration) -> Self {
+        let failures = self.circuit().failures();
+        Self { circuit: Mutex::new(Circuit::new(failures, pause)), ..self }
+    }
+
+    /// Whether the store is asked at the moment: for a page of status.
+    #[must_use]
+    pub fn state(&self) -> CircuitState {
+        self.circuit().state()
+    }
+
+    /// How often failures have opened the circuit, probes that failed included.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        self.circuit().opened()
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self) -> Result<Asking<'_>, StoreError> {
+        let mut circuit = self.circuit();
+        let admitted = match circuit.closed() {
+            Some(ticket) => Ok(ticket),
+            None => circuit.admit(Instant::now()),
+        };
+        let ticket = admitted.map_err(|retry_after| CircuitOpen { retry_after }.unavailable())?;
+        Ok(Asking { guarded: self, ticket, over: false })
+    }
+
+    async fn ask<T>(
+        &self,
+        operation: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let asking = self.admit()?;
+        let result = limited(self.limit, operation).await;
+        match &result {
+            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => asking.failed(),
+            Ok(_) | Err(StoreError::Invalid(_)) => asking.answered(),
+        }
+        result
+    }
+}
+
+async fn limited<T>(
+    limit: Duration,
+    operation: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let in_time = within(limit, operation).await;
+    in_time.unwrap_or_else(|| Err(StoreError::Unknown(TimedOut { limit }.into())))
+}
+
+/// An operation under way. Dropped before its end, it lets another one find out.
+struct Asking<'a> {
+    guarded: &'a Guarded,
+    ticket: Ticket,
+    over: bool,
+}
+
+impl Asking<'_> {
+    fn answered(mut self) {
+        self.over = true;
+        self.guarded.circuit().answered(self.ticket);
+    }
+
+    fn failed(mut self) {
+        self.over = true;
+        self.guarded.circuit().failed(self.ticket, Instant::now());
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.guarded.circuit().abandoned(self.ticket, Instant::now());
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Guarded {
+    async fn load(&self, key: &SessionKey, touch: Touch) -> Result<Option<Loaded>, StoreError> {
+        self.ask(self.store.load(key, touch)).await
+    }
+
+    async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
+        self.ask(self.store.create(key, new)).await
+    }
+
+    async fn patch(
+        &self,
+        key: &SessionKey,
+        patch: &Patch,
+        guard: Guard,
+        limits: Limits,
+    ) -> Result<Patched, StoreError> {
+        self.ask(self.store.patch(key, patch, guard, limits)).await
+    }
+
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        rotation: &Rotation,
+    ) -> Result<Rotated, StoreError> {
+        self.ask(self.store.rotate(old, new, rotation)).await
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        self.ask(self.store.delete(key)).await
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<Listed>, StoreError> {
+        self.ask(self.store.list(subject)).await
+    }
+
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        except: Option<&SessionKey>,
+    ) -> Result<u64, StoreError> {
+        self.ask(self.store.revoke(subject, except)).await
+    }
+
+    async fn epoch(&self, subject: &Subject) -> Result<Epoch, StoreError> {
+        self.ask(self.store.epoch(subject)).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        {
+            let circuit = self.circuit();
+            if circuit.closed().is_none() {
+                return Err(CircuitOpen { retry_after: circuit.pause() }.unavailable());
+            }
+        }
+        limited(SWEEP_LIMIT, self.store.sweep(limit)).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.store.capabilities()
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guarded")
+            .field("store", &self.store)
+            .field("limit", &self.limit)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The store was not asked, because it has failed too often just before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CircuitOpen {
+    /// When it is asked again. Zero while a request is finding out.
+    pub retry_after: Duration,
+}
+
+impl CircuitOpen {
+    fn unavailable(self) -> StoreError {
+        StoreError::Unavailable(self.into())
+    }
+}
+
+impl fmt::Display for CircuitOpen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it has failed too often, and is asked again in {:?}", self.retry_after)
+    }
+}
+
+impl Error for CircuitOpen {}
+
+/// The store took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TimedOut {
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it took longer than {:?}", self.limit)
+    }
+}
+
+impl Error for TimedOut {}
