@@ -3,13 +3,20 @@
 //! A token is 34 bytes, as 46 letters: the version of the key that signed it, a region, a tag of the subject,
 //! 160 random bits, and 8 bytes of an HMAC-SHA256 over all of that. The code keeps no secret; it is there so that a token that nobody issued
 //! costs no question to the store. Stores know the SHA-256 of a token, so that who reads a store can use none.
+//!
+//! [`Keys`] sign tokens and tag subjects, and say how keys are changed without logging anybody out.
 
 mod error;
+mod file;
 mod keys;
 mod text;
 
-pub use error::KeyError;
+#[cfg(test)]
+mod tests;
+
+pub use error::{KeyError, LineFault};
 pub use keys::Keys;
+pub(crate) use text::{TEXT, is_plausible};
 
 use std::fmt;
 
@@ -86,8 +93,13 @@ impl Token {
     }
 
     /// For the cookie.
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn letters(&self) -> [u8; TEXT] {
         text::encode(&self.whole)
+    }
+
+    /// For whoever needs a string.
+    pub(crate) fn text(&self) -> String {
+        self.letters().into_iter().map(char::from).collect()
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const FIELDS: usize = 1 + 1 + 4 + 20;
 pub(super) const CODE: usize = 8;
 pub(super) const WHOLE: usize = FIELDS + CODE;
 /// Letters of a token.
-pub(super) const TEXT: usize = 46;
+pub(crate) const TEXT: usize = 46;
 
 /// What is signed.
 pub(super) struct Fields {
@@ -41,13 +41,21 @@ pub(super) fn join(fields: &[u8; FIELDS], code: [u8; CODE]) -> [u8; WHOLE] {
     whole
 }
 
-pub(super) fn split(whole: &[u8; WHOLE]) -> (&[u8; FIELDS], &[u8]) {
-    let Some((fields, code)) = whole.split_first_chunk::<FIELDS>() else { unreachable!() };
-    (fields, code)
+pub(super) fn split(whole: &[u8; WHOLE]) -> (&[u8; FIELDS], [u8; CODE]) {
+    let [fields @ .., a, b, c, d, e, f, g, h] = whole;
+    (fields, [*a, *b, *c, *d, *e, *f, *g, *h])
 }
 
-pub(super) fn encode(whole: &[u8; WHOLE]) -> String {
-    BASE64URL_NOPAD.encode(whole)
+pub(super) fn encode(whole: &[u8; WHOLE]) -> [u8; TEXT] {
+    let mut letters = [0; TEXT];
+    BASE64URL_NOPAD.encode_mut(whole, &mut letters);
+    letters
+}
+
+/// Whether it could be a token: looking is cheaper than asking the keys.
+pub(crate) fn is_plausible(text: &[u8]) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    text.len() == TEXT && text.iter().all(letter)
 }
 
 /// Its one spelling: the four bits that 46 letters have to spare are zero.
