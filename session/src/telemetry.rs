@@ -180,15 +180,9 @@ struct Handles {
 #[cfg(feature = "metrics")]
 impl Handles {
     fn new() -> Self {
-        let requests = |(_, label): &(_, &'static str)| {
-            metrics::counter!("terrace.session.requests", "outcome" => *label)
-        };
-        let security = |(_, label): &(_, &'static str)| {
-            metrics::counter!("terrace.session.security", "operation" => *label)
-        };
-        let refused = |(_, label): &(_, &'static str)| {
-            metrics::counter!("terrace.session.refused", "reason" => *label)
-        };
+        let requests = |(_, label): &(_, &'static str)| metrics::counter!("terrace.session.requests", "outcome" => *label);
+        let security = |(_, label): &(_, &'static str)| metrics::counter!("terrace.session.security", "operation" => *label);
+        let refused = |(_, label): &(_, &'static str)| metrics::counter!("terrace.session.refused", "reason" => *label);
         let store = |(_, operation): &(_, &'static str)| {
             let each = |(_, outcome): &(_, &'static str)| {
                 metrics::histogram!(

@@ -37,7 +37,17 @@ pub(crate) struct Checked {
     name: String,
 }
 
+impl Default for Checked {
+    fn default() -> Self {
+        Self { name: "__Host-id".into() }
+    }
+}
+
 impl Checked {
+    pub(crate) fn is_persistent(&self) -> bool {
+        true
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

@@ -13,7 +13,7 @@
 //!
 //! ```
 //! use http::{Request, Response};
-//! use terrace_session::store::MemoryStore;
+//! use terrace_session::store::Memory;
 //! use terrace_session::{Keys, Session, SessionError, SessionLayer};
 //! use tower::{ServiceBuilder, ServiceExt};
 //!
@@ -25,7 +25,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let layer = SessionLayer::new(MemoryStore::new(), Keys::generate()?);
+//! let layer = SessionLayer::new(Memory::new(), Keys::generate()?);
 //! let service = ServiceBuilder::new().layer(layer).service_fn(count);
 //!
 //! let first = service.clone().oneshot(Request::new(())).await?;
@@ -40,12 +40,12 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use terrace_session::store::{MemoryStore, SubjectLimit, WhenFull};
+//! use terrace_session::store::{Memory, SubjectLimit, WhenFull};
 //! use terrace_session::{Expiry, Keys, SessionLayer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let minutes = |minutes| Duration::from_secs(minutes * 60);
-//! let layer = SessionLayer::builder(MemoryStore::new(), Keys::generate()?)
+//! let layer = SessionLayer::builder(Memory::new(), Keys::generate()?)
 //!     .expiry(Expiry::new(minutes(5), minutes(4 * 60)).renewal(minutes(15)))
 //!     .subject_limit(SubjectLimit { sessions: 5, when_full: WhenFull::EvictOldest })
 //!     .build()?;
@@ -69,5 +69,7 @@ pub use future::SessionFuture;
 pub use outage::{Outage, OutageLayer, OutagePolicy};
 pub use service::SessionService;
 
+#[cfg(feature = "axum")]
+pub(crate) use answer::advise;
 pub(crate) use copies::Copies;
 pub(crate) use shared::{GRACE, Shared};

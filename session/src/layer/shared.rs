@@ -1,5 +1,6 @@
 //! What all requests of a layer share: the settings, and the store with its calls counted.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) commit_on_server_error: bool,
     /// There once a route has asked for stale reads.
     pub(crate) copies: OnceLock<Copies>,
+    pub(crate) chance: Chance,
     pub(crate) telemetry: Telemetry,
 }
 
@@ -148,5 +150,22 @@ struct Forgotten<'a> {
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
         self.copies.forget(&self.key);
+    }
+}
+
+/// How long updates wait that collided. Nothing secret comes of it.
+#[derive(Debug)]
+pub(crate) struct Chance(AtomicU64);
+
+impl Chance {
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        // Without random numbers nothing works that matters more than this.
+        Self(AtomicU64::new(seed.unwrap_or_else(|| getrandom::u64().unwrap_or(0))))
+    }
+
+    /// A number below this one.
+    pub(crate) fn below(&self, limit: u64) -> u64 {
+        let seed = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        fastrand::Rng::with_seed(seed).u64(..limit.max(1))
     }
 }

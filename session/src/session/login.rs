@@ -98,7 +98,9 @@ impl Session {
         let (loaded, keeps) = match (moved, start) {
             (Moved::To(loaded), _) => (loaded, keeps),
             // What was set in this request was set for a session that has ended.
-            (Moved::Gone, Start::Rotate { .. }) => (self.begin_new(&held, authentication).await?, false),
+            (Moved::Gone, Start::Rotate { .. }) => {
+                (self.begin_new(&held, authentication).await?, false)
+            }
             (Moved::Gone, Start::Create) => (self.begin_new(&held, authentication).await?, true),
         };
         shared.telemetry.security(Security::Login);

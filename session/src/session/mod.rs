@@ -18,7 +18,7 @@ mod turn;
 mod update;
 
 pub use data::{SessionData, SessionValue};
-pub use devices::{DeviceId, SignedIn};
+pub use devices::{DeviceId, InvalidDeviceId, SignedIn};
 pub use login::Login;
 pub use operators::Sessions;
 
