@@ -6,17 +6,22 @@
 
 mod guarded;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
 pub use memory::{Memory, MemoryBuilder};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
 };
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -86,4 +91,63 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// What this store can do.
     fn capabilities(&self) -> Capabilities;
+}
+
+/// A store that is shared is one as well.
+#[async_trait]
+impl<S: Store + ?Sized> Store for Arc<S> {
+    async fn load(&self, key: &SessionKey, touch: Touch) -> Result<Option<Loaded>, StoreError> {
+        (**self).load(key, touch).await
+    }
+
+    async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
+        (**self).create(key, new).await
+    }
+
+    async fn patch(
+        &self,
+        key: &SessionKey,
+        patch: &Patch,
+        guard: Guard,
+        limits: Limits,
+    ) -> Result<Patched, StoreError> {
+        (**self).patch(key, patch, guard, limits).await
+    }
+
+    async fn rotate(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        rotation: &Rotation,
+    ) -> Result<Rotated, StoreError> {
+        (**self).rotate(old, new, rotation).await
+    }
+
+    async fn delete(&self, key: &SessionKey) -> Result<bool, StoreError> {
+        (**self).delete(key).await
+    }
+
+    async fn list(&self, subject: &Subject) -> Result<Vec<Listed>, StoreError> {
+        (**self).list(subject).await
+    }
+
+    async fn revoke(
+        &self,
+        subject: &Subject,
+        except: Option<&SessionKey>,
+    ) -> Result<u64, StoreError> {
+        (**self).revoke(subject, except).await
+    }
+
+    async fn epoch(&self, subject: &Subject) -> Result<Epoch, StoreError> {
+        (**self).epoch(subject).await
+    }
+
+    async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
+        (**self).sweep(limit).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
 }

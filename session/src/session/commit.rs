@@ -1,0 +1,213 @@
+//! Before the head of the response leaves.
+
+use http::{HeaderValue, StatusCode};
+
+use super::plan::{self, Commit};
+use super::state::{Asked, Held, Place, Send, State};
+use super::turn::Turn;
+use super::{Session, plan::Verdict};
+use crate::error::SessionError;
+use crate::layer::{GRACE, Outage};
+use crate::record::{Patch, Values};
+use crate::store::{Change, Created, Guard, NewSession, Patched, Rotated, Rotation};
+use crate::telemetry::{Outcome, Security};
+
+/// What a response has to say about the session.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    pub(crate) cookie: Option<HeaderValue>,
+    /// Whether it is nobody else's business.
+    pub(crate) private: bool,
+    pub(crate) failure: Option<SessionError>,
+    pub(crate) verdict: Verdict,
+}
+
+impl Session {
+    /// Sends what was set to the store now, before a redirect for instance, whose target reads it.
+    ///
+    /// Without it, the same is done when the handler has answered.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Gone`] if the session has ended, [`SessionError::Full`], [`SessionError::Committed`] if there is no session and
+    /// the head has left, and those of the [store](Self#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it has sent all changes or none, and may send them again later.
+    pub async fn commit(&self) -> Result<(), SessionError> {
+        let turn = self.turn().await;
+        self.state().accessed = true;
+        let done = self.write(&turn).await;
+        let mut state = self.state();
+        if done.is_ok() {
+            state.trouble.values = None;
+        }
+        self.noted(&mut state, Asked::Values, done)
+    }
+
+    /// Ends the request's part in the session without a question to the store; `None` if there is one to ask.
+    pub(crate) fn close_now(&self, status: StatusCode) -> Option<Closing> {
+        let mut state = self.state();
+        if !state.accessed {
+            state.closed = true;
+            drop(state);
+            self.shared().telemetry.request(Outcome::Untouched);
+            return Some(Closing {
+                cookie: None,
+                private: false,
+                failure: None,
+                verdict: Verdict::Pass,
+            });
+        }
+        drop(state);
+        let turn = self.turn_now()?;
+        state = self.state();
+        self.drop_unkept(&mut state, status);
+        self.read_cookie(&mut state);
+        let nothing = plan::commit(&state, &self.shared().expiry) == Commit::Nothing;
+        nothing.then(|| self.closing(&mut state, status, None, &turn))
+    }
+
+    /// Ends it with whatever is to be done.
+    pub(crate) async fn close(&self, status: StatusCode) -> Closing {
+        let turn = self.turn().await;
+        self.drop_unkept(&mut self.state(), status);
+        let failure = self.write(&turn).await.err();
+        self.closing(&mut self.state(), status, failure, &turn)
+    }
+
+    fn drop_unkept(&self, state: &mut State, status: StatusCode) {
+        if !plan::keeps_values(status, self.shared().commit_on_server_error) {
+            state.log.clear();
+        }
+    }
+
+    fn closing(
+        &self,
+        state: &mut State,
+        status: StatusCode,
+        failure: Option<SessionError>,
+        _turn: &Turn,
+    ) -> Closing {
+        let shared = self.shared();
+        state.closed = true;
+        let anonymous = self.outage(state) == Outage::Anonymous;
+        let failure = failure.or_else(|| state.trouble.any()).or_else(|| match &state.place {
+            Place::Away(_, error) if !(anonymous && error.is_outage()) => Some(error.clone()),
+            _ => None,
+        });
+        shared.telemetry.request(match &failure {
+            Some(SessionError::Gone) => Outcome::Gone,
+            Some(_) => Outcome::Failed,
+            None if state.written => Outcome::Written,
+            None => Outcome::Read,
+        });
+        let cookie = match &state.send {
+            Send::Keep => None,
+            Send::Set(token, lives) => Some(shared.cookie.set(token, *lives)),
+            Send::Remove => Some(shared.cookie.removal()),
+        };
+        let verdict =
+            failure.as_ref().map_or(Verdict::Pass, |failure| plan::verdict(status, failure));
+        Closing { cookie, private: true, failure, verdict }
+    }
+
+    /// Sends all changes, and renews an id that is due.
+    async fn write(&self, _turn: &Turn) -> Result<(), SessionError> {
+        let plan = {
+            let mut state = self.state();
+            self.read_cookie(&mut state);
+            let writable = if state.log.is_empty() { Ok(()) } else { state.writable() };
+            writable?;
+            plan::commit(&state, &self.shared().expiry)
+        };
+        match plan {
+            Commit::Nothing => Ok(()),
+            Commit::Create(values) => self.create(values).await,
+            Commit::Patch(patch) => self.patch(&patch).await,
+            Commit::Renew(patch) if patch.is_empty() => {
+                // Nothing depends on it: the next request tries again, under the old id, which works until then.
+                let _ = self.renew_with(patch).await;
+                Ok(())
+            }
+            Commit::Renew(patch) => self.renew_with(patch).await,
+        }
+    }
+
+    /// A session for somebody who has none.
+    pub(super) async fn create(&self, values: Values) -> Result<(), SessionError> {
+        self.state().open()?;
+        let shared = self.shared();
+        let held = Held::new(shared.mint(None)?);
+        let lifetime = shared.expiry.lifetime();
+        let new = NewSession { authentication: None, values, lifetime };
+        match shared.create(&held.key, &new).await? {
+            Created::Created { loaded, .. } => {
+                let patch = Patch { set: new.values, remove: Vec::new() };
+                let mut state = self.state();
+                state.log.done(&patch);
+                state.moved(held, loaded);
+                Ok(())
+            }
+            Created::Exists => Err(SessionError::TokenTaken),
+            Created::Full => Err(SessionError::TooManySessions),
+            Created::Revoked => Err(SessionError::Revoked),
+        }
+    }
+
+    async fn patch(&self, patch: &Patch) -> Result<(), SessionError> {
+        let Some(held) = self.state().held().cloned() else { return Err(SessionError::Gone) };
+        let patched = self.shared().patch(&held.key, patch, Guard::Exists).await?;
+        let mut state = self.state();
+        match patched {
+            Patched::Applied { version } => {
+                state.log.done(patch);
+                state.patched(patch, version);
+                Ok(())
+            }
+            Patched::Full => Err(SessionError::Full),
+            // A guard by existence knows no conflict; a store that reports one has not done it.
+            Patched::Conflict(_) => Err(SessionError::Conflict),
+            Patched::Gone => {
+                state.ended();
+                Err(SessionError::Gone)
+            }
+        }
+    }
+
+    /// A new id for a session whose id is old. The changes come along.
+    pub(super) async fn renew_with(&self, patch: Patch) -> Result<(), SessionError> {
+        let Some(old) = self.state().held().cloned() else { return Ok(()) };
+        let shared = self.shared();
+        let held = Held::new(shared.mint(Some(old.key.tag()))?);
+        let rotation = Rotation {
+            change: Change::Renew { grace: GRACE },
+            patch,
+            limits: shared.limits,
+            lifetime: shared.expiry.lifetime(),
+        };
+        let rotated = shared.rotate(&old.key, &held.key, &rotation).await?;
+        let patch = rotation.patch;
+        match rotated {
+            Rotated::Rotated { loaded, .. } => {
+                shared.telemetry.security(Security::Renew);
+                let mut state = self.state();
+                state.log.done(&patch);
+                state.moved(held, loaded);
+                Ok(())
+            }
+            Rotated::Moved if patch.is_empty() => Ok(()),
+            // Somebody else has renewed it. The old key still leads to it.
+            Rotated::Moved => self.patch(&patch).await,
+            Rotated::Gone => {
+                self.state().ended();
+                Err(SessionError::Gone)
+            }
+            Rotated::Exists => Err(SessionError::TokenTaken),
+            Rotated::Full => Err(SessionError::Full),
+            Rotated::TooMany => Err(SessionError::TooManySessions),
+            Rotated::Revoked => Err(SessionError::Revoked),
+        }
+    }
+}

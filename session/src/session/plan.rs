@@ -1,0 +1,95 @@
+//! What is to be done: plain functions of what is known.
+
+use http::StatusCode;
+
+use super::state::{Place, State};
+use crate::error::SessionError;
+use crate::expiry::Expiry;
+use crate::layer::GRACE;
+use crate::record::{Patch, Values};
+use crate::store::Loaded;
+
+/// What a commit asks of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Commit {
+    Nothing,
+    /// There was no session, and there is something to keep.
+    Create(Values),
+    Patch(Patch),
+    /// The id is old: a new one, with the changes on the way.
+    Renew(Patch),
+}
+
+/// What a commit has to do.
+pub(crate) fn commit(state: &State, expiry: &Expiry) -> Commit {
+    let patch = state.log.patch();
+    match &state.place {
+        Place::Here(_, loaded) if !state.closed && is_renewal_due(loaded, expiry) => {
+            Commit::Renew(patch)
+        }
+        Place::Here(..) | Place::Token(_) if !patch.is_empty() => Commit::Patch(patch),
+        Place::Nowhere if !patch.set.is_empty() => Commit::Create(patch.set),
+        _ => Commit::Nothing,
+    }
+}
+
+/// A session that comes with the key from before a renewal, and longer after it than requests take, belongs to a browser
+/// that the new key may not have reached. The store knows, and renews it again only then.
+fn is_renewal_due(loaded: &Loaded, expiry: &Expiry) -> bool {
+    let Loaded { record, now, moved, .. } = loaded;
+    match moved {
+        true => now.since(record.renewed) >= GRACE,
+        false => expiry.is_renewal_due(record.renewed, *now),
+    }
+}
+
+/// Whether the values that a handler set are kept, going by what it answered.
+pub(crate) fn keeps_values(status: StatusCode, commit_on_server_error: bool) -> bool {
+    commit_on_server_error || !status.is_server_error()
+}
+
+/// How somebody logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// With a new session.
+    Create,
+    /// With the one that there is.
+    Rotate {
+        /// Whether it keeps its values.
+        keep_values: bool,
+    },
+}
+
+/// How `subject` logs in over what there is. A stranger's values are theirs; another subject's are not.
+pub(crate) fn login(state: &State, subject: &str) -> Result<Start, SessionError> {
+    match &state.place {
+        Place::Here(_, loaded) => {
+            let before = loaded.record.subject.as_deref();
+            Ok(Start::Rotate { keep_values: before.is_none_or(|before| before == subject) })
+        }
+        Place::Gone => Ok(Start::Create),
+        _ => state.writable().map(|()| Start::Create),
+    }
+}
+
+/// What the failure of a commit, or of the request before it, makes of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is sent as it is.
+    Pass,
+    /// It is replaced: it may promise what was not done.
+    Replace(StatusCode),
+}
+
+/// A response of 500 and more promises nothing, and is kept. So is one whose session has ended: its user is told at
+/// the next request.
+pub(crate) fn verdict(status: StatusCode, failure: &SessionError) -> Verdict {
+    match failure {
+        SessionError::Gone => Verdict::Pass,
+        _ if status.is_server_error() => Verdict::Pass,
+        SessionError::Unavailable(_) | SessionError::Unknown(_) | SessionError::Full => {
+            Verdict::Replace(failure.status())
+        }
+        _ => Verdict::Replace(StatusCode::INTERNAL_SERVER_ERROR),
+    }
+}
