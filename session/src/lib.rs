@@ -5,12 +5,14 @@
 mod error;
 
 pub mod clock;
+pub mod cookie;
 pub mod expiry;
 pub mod record;
 pub mod store;
 pub mod token;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
+pub use cookie::Cookie;
 pub use error::{BoxError, StoreError};
 pub use expiry::Expiry;
 pub use record::{Limits, Name, Record, Value};
