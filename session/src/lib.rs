@@ -4,7 +4,6 @@
 
 #[cfg(feature = "axum")]
 mod axum;
-mod cookie;
 mod error;
 mod session;
 mod telemetry;
@@ -12,7 +11,9 @@ mod telemetry;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod cookie;
 pub mod expiry;
+pub mod guides;
 pub mod layer;
 pub mod record;
 pub mod store;
