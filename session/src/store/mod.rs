@@ -5,12 +5,14 @@
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
 mod guarded;
+mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
+pub use memory::{Memory, MemoryBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
 pub use types::{
