@@ -4,11 +4,14 @@
 //! same time is merged by the store, value by value, and what was deleted stays deleted. Only
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
+mod memory;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
+mod transition;
 mod types;
 
+pub use memory::{Memory, MemoryBuilder};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::Redis;
