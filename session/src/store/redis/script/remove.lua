@@ -1,0 +1,3 @@
+-- KEYS: what leads nowhere any more.
+redis.call('UNLINK', unpack(KEYS))
+return {'ok'}
