@@ -4,8 +4,13 @@
 //! same time is merged by the store, value by value, and what was deleted stays deleted. Only
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 mod types;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresBuilder};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
