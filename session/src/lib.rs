@@ -5,6 +5,8 @@
 mod error;
 
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod expiry;
 pub mod record;
 pub mod store;

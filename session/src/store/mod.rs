@@ -4,11 +4,14 @@
 //! same time is merged by the store, value by value, and what was deleted stays deleted. Only
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
+mod memory;
 #[cfg(feature = "postgres")]
 #[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
 pub mod postgres;
+mod transition;
 mod types;
 
+pub use memory::{Memory, MemoryBuilder};
 #[cfg(feature = "postgres")]
 pub use postgres::{Postgres, PostgresBuilder};
 pub use types::{
