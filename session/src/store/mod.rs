@@ -11,6 +11,9 @@ mod sqlite;
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub mod redis;
+#[cfg(feature = "postgres")]
+#[cfg_attr(docsrs, doc(cfg(feature = "postgres")))]
+pub mod postgres;
 mod transition;
 mod types;
 
@@ -21,6 +24,8 @@ pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
 #[cfg(feature = "redis")]
 #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
 pub use redis::Redis;
+#[cfg(feature = "postgres")]
+pub use postgres::{Postgres, PostgresBuilder};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
