@@ -4,28 +4,28 @@
 
 #[cfg(feature = "axum")]
 mod axum;
-mod cookie;
 mod error;
-mod session;
 mod telemetry;
 
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod cookie;
 pub mod expiry;
 pub mod layer;
 pub mod record;
+pub mod session;
 pub mod store;
 pub mod token;
 
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
-pub use cookie::{Cookie, InvalidCookie};
+pub use cookie::Cookie;
 pub use error::{BoxError, SessionError, StoreError};
 pub use expiry::Expiry;
 pub use layer::{BuildError, Outage, OutageLayer, SessionLayer};
 pub use record::{Device, Limits, Name, Record, Value};
 pub use session::{
-    DeviceId, InvalidDeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn,
+    DeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn,
 };
 pub use store::{Store, Subject};
 pub use token::Keys;

@@ -1,119 +1,146 @@
-//! Cookies (stand-in).
+//! The cookie that a token travels in, to the browser and back.
+//!
+//! [`Cookie`] is what it looks like. It starts from a profile, and the secure ones have the `__Host-` prefix: a browser
+//! takes such a cookie only from this host, over TLS, so that neither another host of the same domain nor somebody on
+//! the wire can put one there. Where that cannot be, several cookies of the same name may arrive, and which of them is
+//! ours is not to be seen: one token that the keys have signed is taken, and of two different ones neither.
+//!
+//! A response that has touched a session is for one user. [`shared_caches`] says so in its headers.
 
-use std::error::Error;
-use std::fmt;
-use std::time::Duration;
+mod error;
+mod format;
+mod profile;
+mod scan;
+pub(crate) mod shared_caches;
 
-use http::{HeaderMap, HeaderValue, header};
+#[cfg(test)]
+mod tests;
 
-use crate::token::{Keys, Token};
+pub use error::InvalidCookie;
+pub(crate) use format::Checked;
+#[cfg(test)]
+pub(crate) use scan::find;
+pub(crate) use scan::{Found, find_in};
 
-/// How the cookie is sent.
-#[derive(Clone, Debug)]
+use std::borrow::Cow;
+
+use profile::Profile;
+
+/// What the session's cookie looks like.
+///
+/// A profile, and what is different from it. All profiles are `HttpOnly`: scripts do not see the token.
+///
+/// | profile | `SameSite` | `Secure` | prefix | for |
+/// |---|---|---|---|---|
+/// | [`lax`](Self::lax), the default | `Lax` | yes | `__Host-` | sites; links and redirects from elsewhere find the user logged in |
+/// | [`strict`](Self::strict) | `Strict` | yes | `__Host-` | sites that nobody comes to from elsewhere while logged in |
+/// | [`cross_site`](Self::cross_site) | `None`, `Partitioned` | yes | `__Host-` | what other sites embed in a frame |
+/// | [`dev`](Self::dev) | `Lax` | no | none | `http://localhost` |
+///
+/// What contradicts itself, such as a domain together with the `__Host-` prefix, is refused when the layer is built.
+///
+/// Whoever changes the profile, the path or the domain of a service in use changes the name as well: browsers would keep the old
+/// cookie beside the new one, and of two tokens under one name neither is taken.
+///
+/// # Examples
+///
+/// ```
+/// use terrace_session::Cookie;
+///
+/// // `__Host-id=…; Max-Age=…; Path=/; SameSite=Lax; Secure; HttpOnly`
+/// let cookie = Cookie::lax();
+///
+/// // One login for several hosts.
+/// let cookie = Cookie::lax().name("login").without_host_prefix().domain("example.com");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cookie {
-    name: &'static str,
+    profile: Profile,
+    name: Cow<'static, str>,
+    path: Cow<'static, str>,
+    domain: Option<Cow<'static, str>>,
+    host_prefix: bool,
+    browser_session: bool,
 }
 
 impl Cookie {
-    /// Lax.
-    #[must_use]
-    pub fn lax() -> Self {
-        Self { name: "__Host-id" }
+    const fn of(profile: Profile) -> Self {
+        Self {
+            profile,
+            name: Cow::Borrowed("id"),
+            path: Cow::Borrowed("/"),
+            domain: None,
+            host_prefix: true,
+            browser_session: false,
+        }
     }
 
-    pub(crate) fn check(&self) -> Result<Checked, InvalidCookie> {
-        Ok(Checked { name: self.name.into() })
+    /// `SameSite=Lax`: sent with what the user does on the site, and when they come to it by a link. The default,
+    /// since a login at another site ends with a redirect from there.
+    #[must_use]
+    pub const fn lax() -> Self {
+        Self::of(Profile::Lax)
+    }
+
+    /// `SameSite=Strict`: not sent with the first request of who comes by a link or a redirect from elsewhere.
+    /// After a login at another site (OAuth, OpenID Connect) that first request is the one that needs it.
+    #[must_use]
+    pub const fn strict() -> Self {
+        Self::of(Profile::Strict)
+    }
+
+    /// `SameSite=None; Partitioned`: sent as well when another site embeds this one, and then a cookie for that other site
+    /// alone. Needs protection against forged requests (CSRF).
+    #[must_use]
+    pub const fn cross_site() -> Self {
+        Self::of(Profile::CrossSite)
+    }
+
+    /// Without `Secure` and without a prefix: for `http://localhost`, and nowhere else.
+    #[must_use]
+    pub const fn dev() -> Self {
+        Self::of(Profile::Dev)
+    }
+
+    /// Its name without a prefix: letters, digits, and ``!#$%&'*+-.^_`|~``. `id` by default, which says nothing about the software
+    /// behind it.
+    #[must_use]
+    pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Sends it only with requests below this path, `/` by default. Any other contradicts the `__Host-` prefix,
+    /// and protects from nothing: pages of one host see each other.
+    #[must_use]
+    pub fn path(self, path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
+    /// Sends it to every host of this domain. By default it goes back to the host that it came from, and only there.
+    /// Contradicts the `__Host-` prefix.
+    #[must_use]
+    pub fn domain(self, domain: impl Into<Cow<'static, str>>) -> Self {
+        Self { domain: Some(domain.into()), ..self }
+    }
+
+    /// Has the `__Secure-` prefix instead of `__Host-`, which allows for a domain and a path. Every host of the domain, and who
+    /// takes one of them over, can then put a cookie of this name into a user's browser. No token can be made up that way, but
+    /// the user can be kept from being logged in.
+    #[must_use]
+    pub fn without_host_prefix(self) -> Self {
+        Self { host_prefix: false, ..self }
+    }
+
+    /// Without `Max-Age`: the browser forgets it when it is closed, if it does not restore its tabs. By default it lasts as
+    /// long as the session.
+    #[must_use]
+    pub fn browser_session(self) -> Self {
+        Self { browser_session: true, ..self }
     }
 }
 
 impl Default for Cookie {
     fn default() -> Self {
         Self::lax()
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Checked {
-    name: String,
-}
-
-impl Default for Checked {
-    fn default() -> Self {
-        Self { name: "__Host-id".into() }
-    }
-}
-
-impl Checked {
-    pub(crate) fn is_persistent(&self) -> bool {
-        true
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(crate) fn set(&self, token: &Token, lives: Duration) -> HeaderValue {
-        let text = format!(
-            "{}={}; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age={}",
-            self.name,
-            token.text(),
-            lives.as_secs()
-        );
-        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
-    }
-
-    pub(crate) fn removal(&self) -> HeaderValue {
-        let text = format!("{}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0", self.name);
-        HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
-    }
-}
-
-/// What is wrong.
-#[derive(Debug)]
-pub struct InvalidCookie;
-
-impl fmt::Display for InvalidCookie {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("invalid cookie")
-    }
-}
-
-impl Error for InvalidCookie {}
-
-pub(crate) enum Found {
-    None,
-    One(Token),
-    Ambiguous,
-}
-
-pub(crate) fn find(headers: &HeaderMap, name: &str, keys: &Keys) -> Found {
-    let mut found = Found::None;
-    for line in headers.get_all(header::COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            let Some(value) =
-                pair.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
-            else {
-                continue;
-            };
-            if let Some(token) = keys.verify(value) {
-                found = match found {
-                    Found::None => Found::One(token),
-                    _ => Found::Ambiguous,
-                };
-            }
-        }
-    }
-    found
-}
-
-pub(crate) mod shared_caches {
-    use http::{HeaderMap, HeaderValue, header};
-
-    pub(crate) fn keep_out(headers: &mut HeaderMap) {
-        headers.append(header::VARY, HeaderValue::from_static("cookie"));
-        headers
-            .entry(header::CACHE_CONTROL)
-            .or_insert(HeaderValue::from_static("private, no-cache=\"set-cookie\""));
     }
 }

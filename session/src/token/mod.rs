@@ -12,7 +12,7 @@ mod keys;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::{KeyError, LineFault};
 pub use keys::Keys;

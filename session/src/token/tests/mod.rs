@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::text::{self, Fields};
 use super::*;
 
-fn keys() -> Keys {
+pub(crate) fn keys() -> Keys {
     let secret: Vec<u8> = (0..32).collect();
     Keys::new(7, &secret).unwrap()
 }
@@ -17,6 +17,11 @@ fn keys() -> Keys {
 fn fields(version: u8) -> Fields {
     let random = std::array::from_fn(|n| 100 + n as u8);
     Fields { version, region: 3, tag: Tag([0xa1, 0xb2, 0xc3, 0xd4]), random }
+}
+
+/// One of 256 tokens of [`keys`].
+pub(crate) fn token(n: u8) -> Token {
+    keys().sign(&Fields { random: [n; 20], ..fields(7) })
 }
 
 const TEXT_OF_THE_VECTOR: &str = "BwOhssPUZGVmZ2hpamtsbW5vcHFyc3R1dneQJjFwQ_r-rw";
