@@ -5,7 +5,6 @@
 #[cfg(feature = "axum")]
 mod axum;
 mod error;
-mod session;
 mod telemetry;
 
 pub mod clock;
@@ -16,6 +15,7 @@ pub mod expiry;
 pub mod guides;
 pub mod layer;
 pub mod record;
+pub mod session;
 pub mod store;
 pub mod token;
 
@@ -26,7 +26,7 @@ pub use expiry::Expiry;
 pub use layer::{BuildError, Outage, OutageLayer, SessionLayer};
 pub use record::{Device, Limits, Name, Record, Value};
 pub use session::{
-    DeviceId, InvalidDeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn,
+    DeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn,
 };
 pub use store::{Store, Subject};
 pub use token::Keys;

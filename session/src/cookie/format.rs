@@ -68,7 +68,26 @@ impl Cookie {
     }
 }
 
+/// [`Cookie::lax`], of which there is nothing to check.
+impl Default for Checked {
+    fn default() -> Self {
+        Self {
+            name: "__Host-id".into(),
+            attributes: "; Path=/; SameSite=Lax; Secure; HttpOnly".into(),
+            browser_session: false,
+            removal: HeaderValue::from_static(
+                "__Host-id=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; SameSite=Lax; Secure; HttpOnly",
+            ),
+        }
+    }
+}
+
 impl Checked {
+    /// Whether browsers are told how long they keep it.
+    pub(crate) fn is_persistent(&self) -> bool {
+        !self.browser_session
+    }
+
     /// With its prefix, as browsers send it.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -136,4 +155,15 @@ fn check_domain(domain: &str) -> Result<(), InvalidCookie> {
         return Ok(());
     }
     Err(InvalidCookie::Domain { domain: domain.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_what_the_default_profile_comes_to() {
+        let checked = Cookie::default().check().unwrap();
+        assert_eq!(format!("{checked:?}"), format!("{:?}", Checked::default()));
+    }
 }

@@ -18,7 +18,9 @@ mod tests;
 
 pub use error::InvalidCookie;
 pub(crate) use format::Checked;
-pub(crate) use scan::{Found, find};
+#[cfg(test)]
+pub(crate) use scan::find;
+pub(crate) use scan::{Found, find_in};
 
 use std::borrow::Cow;
 

@@ -3,8 +3,9 @@
 //! Each byte of the header is looked at once and nothing is allocated, since most requests that bring cookies bring
 //! somebody else's. The header is not read as text: bytes that are no UTF-8 in one cookie do not hide another.
 
-use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
+#[cfg(test)]
+use http::{HeaderMap, header::COOKIE};
 
 use crate::token::{Keys, Token, is_plausible};
 
@@ -27,23 +28,50 @@ pub(crate) enum Found {
     Ambiguous,
 }
 
-/// Looks for the cookie of this name, which is its whole name in its exact case.
+/// Looks for the cookie of this name, which is its whole name in its exact case, and tells of each text that could be a token
+/// and is none.
+pub(crate) fn find_in<'a>(
+    lines: impl Iterator<Item = &'a HeaderValue>,
+    name: &str,
+    keys: &Keys,
+    mut forged: impl FnMut(),
+) -> Found {
+    scan_in(lines, name, |text| {
+        let token = keys.verify(text);
+        if token.is_none() {
+            forged();
+        }
+        token
+    })
+}
+
+/// As [`find_in`], in all headers of a request.
+#[cfg(test)]
 pub(crate) fn find(headers: &HeaderMap, name: &str, keys: &Keys) -> Found {
     scan(headers, name, |text| keys.verify(text))
 }
 
 /// As [`find`], by whatever believes a text.
+#[cfg(test)]
 pub(super) fn scan(
     headers: &HeaderMap,
     name: &str,
+    verify: impl FnMut(&[u8]) -> Option<Token>,
+) -> Found {
+    scan_in(headers.get_all(COOKIE).iter(), name, verify)
+}
+
+/// HTTP/2 and 3 may send each cookie in a line of its own.
+fn scan_in<'a>(
+    lines: impl Iterator<Item = &'a HeaderValue>,
+    name: &str,
     mut verify: impl FnMut(&[u8]) -> Option<Token>,
 ) -> Found {
-    // HTTP/2 and 3 may send each cookie in a line of its own.
-    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let lines = lines.map(HeaderValue::as_bytes);
     let values = lines.flat_map(Pairs).filter_map(|pair| value(pair, name.as_bytes()));
 
     // Empty is what no plausible text is.
-    let mut seen: [&[u8]; MOST] = [&[]; MOST];
+    let mut seen: [&'a [u8]; MOST] = [&[]; MOST];
     let mut found = None;
     for text in values.filter(|text| is_plausible(text)) {
         // A token has one spelling: the same token is the same text.

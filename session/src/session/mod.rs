@@ -94,9 +94,8 @@ impl Cookies {
         Self { first: lines.next(), others: lines.collect() }
     }
 
-    fn headers(&self) -> HeaderMap {
-        let lines = self.first.iter().chain(&self.others).cloned();
-        lines.map(|line| (header::COOKIE, line)).collect()
+    fn lines(&self) -> impl Iterator<Item = &HeaderValue> {
+        self.first.iter().chain(&self.others)
     }
 }
 
@@ -295,10 +294,8 @@ impl Session {
         }
         let Inner { cookies, shared, .. } = &*self.0;
         state.place = Place::Nowhere;
-        if cookies.first.is_none() {
-            return;
-        }
-        match cookie::find(&cookies.headers(), shared.cookie.name(), &shared.keys) {
+        let forged = || shared.telemetry.refused(Refused::Forged);
+        match cookie::find_in(cookies.lines(), shared.cookie.name(), &shared.keys, forged) {
             Found::One(token) => state.place = Place::Token(Held::new(token)),
             Found::None => {}
             Found::Ambiguous => shared.telemetry.refused(Refused::Ambiguous),
