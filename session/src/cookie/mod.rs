@@ -6,7 +6,9 @@
 //! arrive, and which of them is ours is not to be seen: one token that the keys have signed is taken, and of
 //! two different ones neither.
 //!
-//! A response that has touched a session is for one user. [`shared_caches`] says so in its headers.
+//! A response that has touched a session is for one user. The layer says so in its headers, whatever the
+//! application has said: `Cache-Control: private` or `no-store`, `Vary: Cookie`, and none of the fields by which
+//! some shared caches overrule them.
 
 mod error;
 mod format;

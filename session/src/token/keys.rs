@@ -105,6 +105,13 @@ impl Keys {
     /// first key signs, and the others are accepted. One more line is `tags SECRET`. Empty lines and lines that
     /// begin with `#` say nothing.
     ///
+    /// ```text
+    /// tags 9f86d081884c7d65…
+    /// # Signs since the last change. A new secret: openssl rand -hex 32
+    /// 2 60303ae22b998861…
+    /// 1 fd61a03af4f77d87…
+    /// ```
+    ///
     /// Processes that start at once with the same path have the same ring. The new file is for its owner alone
     /// (mode 600); one that is there is read with whatever permissions it has. It is read once: later changes
     /// need a restart. Blocks while it reads.
