@@ -15,8 +15,8 @@ pub enum InvalidCookie {
         /// The name.
         name: String,
     },
-    /// Browsers would read another path, or none: it does not begin with `/`, is longer than 1024 bytes, or has a `;`, a
-    /// space, or something else than ASCII.
+    /// Browsers would read another path, or none: it does not begin with `/`, is longer than 1024 bytes, or has
+    /// a `;`, a space, or something else than ASCII.
     Path {
         /// The path.
         path: String,

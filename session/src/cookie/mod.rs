@@ -1,11 +1,14 @@
 //! The cookie that a token travels in, to the browser and back.
 //!
-//! [`Cookie`] is what it looks like. It starts from a profile, and the secure ones have the `__Host-` prefix: a browser
-//! takes such a cookie only from this host, over TLS, so that neither another host of the same domain nor somebody on
-//! the wire can put one there. Where that cannot be, several cookies of the same name may arrive, and which of them is
-//! ours is not to be seen: one token that the keys have signed is taken, and of two different ones neither.
+//! [`Cookie`] is what it looks like. It starts from a profile, and the secure ones have the `__Host-` prefix: a
+//! browser takes such a cookie only from this host, over TLS, so that neither another host of the same domain
+//! nor somebody on the wire can put one there. Where that cannot be, several cookies of the same name may
+//! arrive, and which of them is ours is not to be seen: one token that the keys have signed is taken, and of
+//! two different ones neither.
 //!
-//! A response that has touched a session is for one user. [`shared_caches`] says so in its headers.
+//! A response that has touched a session is for one user. The layer says so in its headers, whatever the
+//! application has said: `Cache-Control: private` or `no-store`, `Vary: Cookie`, and none of the fields by which
+//! some shared caches overrule them.
 
 mod error;
 mod format;
@@ -37,10 +40,11 @@ use profile::Profile;
 /// | [`cross_site`](Self::cross_site) | `None`, `Partitioned` | yes | `__Host-` | what other sites embed in a frame |
 /// | [`dev`](Self::dev) | `Lax` | no | none | `http://localhost` |
 ///
-/// What contradicts itself, such as a domain together with the `__Host-` prefix, is refused when the layer is built.
+/// What contradicts itself, such as a domain together with the `__Host-` prefix, is refused when the layer is
+/// built.
 ///
-/// Whoever changes the profile, the path or the domain of a service in use changes the name as well: browsers would keep the old
-/// cookie beside the new one, and of two tokens under one name neither is taken.
+/// Whoever changes the profile, the path or the domain of a service in use changes the name as well: browsers
+/// would keep the old cookie beside the new one, and of two tokens under one name neither is taken.
 ///
 /// # Examples
 ///
@@ -102,8 +106,8 @@ impl Cookie {
         Self::of(Profile::Dev)
     }
 
-    /// Its name without a prefix: letters, digits, and ``!#$%&'*+-.^_`|~``. `id` by default, which says nothing about the software
-    /// behind it.
+    /// Its name without a prefix: letters, digits, and ``!#$%&'*+-.^_`|~``. `id` by default, which says nothing
+    /// about the software behind it.
     #[must_use]
     pub fn name(self, name: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), ..self }
@@ -116,23 +120,23 @@ impl Cookie {
         Self { path: path.into(), ..self }
     }
 
-    /// Sends it to every host of this domain. By default it goes back to the host that it came from, and only there.
-    /// Contradicts the `__Host-` prefix.
+    /// Sends it to every host of this domain. By default it goes back to the host that it came from, and only
+    /// there. Contradicts the `__Host-` prefix.
     #[must_use]
     pub fn domain(self, domain: impl Into<Cow<'static, str>>) -> Self {
         Self { domain: Some(domain.into()), ..self }
     }
 
-    /// Has the `__Secure-` prefix instead of `__Host-`, which allows for a domain and a path. Every host of the domain, and who
-    /// takes one of them over, can then put a cookie of this name into a user's browser. No token can be made up that way, but
-    /// the user can be kept from being logged in.
+    /// Has the `__Secure-` prefix instead of `__Host-`, which allows for a domain and a path. Every host of the
+    /// domain, and who takes one of them over, can then put a cookie of this name into a user's browser. No
+    /// token can be made up that way, but the user can be kept from being logged in.
     #[must_use]
     pub fn without_host_prefix(self) -> Self {
         Self { host_prefix: false, ..self }
     }
 
-    /// Without `Max-Age`: the browser forgets it when it is closed, if it does not restore its tabs. By default it lasts as
-    /// long as the session.
+    /// Without `Max-Age`: the browser forgets it when it is closed, if it does not restore its tabs. By default
+    /// it lasts as long as the session.
     #[must_use]
     pub fn browser_session(self) -> Self {
         Self { browser_session: true, ..self }

@@ -1,7 +1,8 @@
 //! Finds the token among the cookies of a request.
 //!
-//! Each byte of the header is looked at once and nothing is allocated, since most requests that bring cookies bring
-//! somebody else's. The header is not read as text: bytes that are no UTF-8 in one cookie do not hide another.
+//! Each byte of the header is looked at once and nothing is allocated, since most requests that bring cookies
+//! bring somebody else's. The header is not read as text: bytes that are no UTF-8 in one cookie do not hide
+//! another.
 
 use http::HeaderValue;
 #[cfg(test)]
@@ -23,8 +24,8 @@ pub(crate) enum Found {
     None,
     /// One, be it once or several times.
     One(Token),
-    /// Several, or too many to look at them all. Somebody can plant a cookie beside ours whose token is valid and their own: to
-    /// take either would let them choose whose session this is.
+    /// Several, or too many to look at them all. Somebody can plant a cookie beside ours whose token is valid
+    /// and their own: to take either would let them choose whose session this is.
     Ambiguous,
 }
 
@@ -91,8 +92,8 @@ fn scan_in<'a>(
     found.map_or(Found::None, Found::One)
 }
 
-/// What is between the semicolons. Quotes do not protect one: browsers do not know of them, and servers that do have been
-/// made to read one cookie's value as part of another's.
+/// What is between the semicolons. Quotes do not protect one: browsers do not know of them, and servers that do
+/// have been made to read one cookie's value as part of another's.
 struct Pairs<'a>(&'a [u8]);
 
 impl<'a> Iterator for Pairs<'a> {

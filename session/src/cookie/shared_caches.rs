@@ -1,15 +1,15 @@
 //! Keeps what one user was shown from others.
 //!
-//! Between a browser and the server there may be caches that many share. They have to be told by each response that had to
-//! do with a session, whatever the application says about it: `Cache-Control` becomes private, `Vary` names the cookie for
-//! caches that ask, and the fields by which some of them overrule `Cache-Control` are removed. What a browser may keep for
-//! itself stays the application's to say.
+//! Between a browser and the server there may be caches that many share. They have to be told by each response
+//! that had to do with a session, whatever the application says about it: `Cache-Control` becomes private,
+//! `Vary` names the cookie for caches that ask, and the fields by which some of them overrule `Cache-Control`
+//! are removed. What a browser may keep for itself stays the application's to say.
 
 use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Fields that some caches believe more than `Cache-Control`: of surrogates, Akamai, nginx and LiteSpeed. Those that
-/// [`overrules`] knows by their end are not among them.
+/// Fields that some caches believe more than `Cache-Control`: of surrogates, Akamai, nginx and LiteSpeed. Those
+/// that [`overrules`] knows by their end are not among them.
 const OVERRULING: [&str; 4] =
     ["surrogate-control", "edge-control", "x-accel-expires", "x-litespeed-cache-control"];
 

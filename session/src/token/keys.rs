@@ -19,14 +19,15 @@ const SUBJECT: &[u8] = b"terrace-session subject\0";
 /// A ring: one key signs, and others are accepted as well, each by its version. Whoever has a key can make up
 /// tokens, but no sessions: a token that no session was created with leads nowhere.
 ///
-/// Beside the keys there is a secret of which subjects get their tags. A tag says where a subject's sessions are, so
-/// this secret stays the same when keys change: with another one nobody finds, or ends, the sessions from before.
+/// Beside the keys there is a secret of which subjects get their tags. A tag says where a subject's sessions
+/// are, so this secret stays the same when keys change: with another one nobody finds, or ends, the sessions
+/// from before.
 ///
 /// # Changing the key
 ///
-/// All processes that answer for the same sessions have the same ring; while they are given another one, one after
-/// the other, each has to accept what any of them signs. So a key comes in three steps, and each step reaches every
-/// process before the next begins:
+/// All processes that answer for the same sessions have the same ring; while they are given another one, one
+/// after the other, each has to accept what any of them signs. So a key comes in three steps, and each step
+/// reaches every process before the next begins:
 ///
 /// 1. Add the new key below the one that signs, with a version that is not in use: it is accepted, and signs nothing.
 /// 2. Make it the first: it signs. The old one is still accepted.
@@ -100,12 +101,20 @@ impl Keys {
 
     /// The ring in this file, which is created with one new key if it is not there.
     ///
-    /// A line is `VERSION SECRET`, the version from 0 to 255 and the secret at least 64 hexadecimal digits. The first key signs,
-    /// and the others are accepted. One more line is `tags SECRET`. Empty lines and lines that begin with `#` say nothing.
+    /// A line is `VERSION SECRET`, the version from 0 to 255 and the secret at least 64 hexadecimal digits. The
+    /// first key signs, and the others are accepted. One more line is `tags SECRET`. Empty lines and lines that
+    /// begin with `#` say nothing.
     ///
-    /// Processes that start at once with the same path have the same ring. The new file is for its owner alone (mode 600);
-    /// one that is there is read with whatever permissions it has. It is read once: later changes need a restart.
-    /// Blocks while it reads.
+    /// ```text
+    /// tags 9f86d081884c7d65…
+    /// # Signs since the last change. A new secret: openssl rand -hex 32
+    /// 2 60303ae22b998861…
+    /// 1 fd61a03af4f77d87…
+    /// ```
+    ///
+    /// Processes that start at once with the same path have the same ring. The new file is for its owner alone
+    /// (mode 600); one that is there is read with whatever permissions it has. It is read once: later changes
+    /// need a restart. Blocks while it reads.
     ///
     /// # Errors
     ///
@@ -128,7 +137,8 @@ impl Keys {
     ///
     /// # Errors
     ///
-    /// [`KeyError::Duplicate`] if both have a key of the same version, and [`KeyError::Tags`] if they tag subjects differently.
+    /// [`KeyError::Duplicate`] if both have a key of the same version, and [`KeyError::Tags`] if they tag
+    /// subjects differently.
     #[expect(clippy::needless_pass_by_value, reason = "rings are put together in one expression")]
     pub fn also(self, older: Self) -> Result<Self, KeyError> {
         let code = |keys: &Self| keys.0.tags.clone().finalize();
@@ -180,7 +190,7 @@ impl Keys {
     pub(super) fn sign(&self, fields: &Fields) -> Token {
         let bytes = fields.bytes();
         let whole = text::join(&bytes, self.0.signs.code(&bytes));
-        Token::new(whole, fields.region, fields.tag)
+        Token::new(whole, fields.tag)
     }
 
     /// The token that this text is, if one of the keys signed it. Allocates nothing.
@@ -191,7 +201,7 @@ impl Keys {
         // The code covers the version: a token under another version is one that its key did not sign.
         let key = self.0.key(fields.version)?;
         let signed = key.keyed.clone().chain_update(bytes).verify_truncated_left(&code).is_ok();
-        signed.then(|| Token::new(whole, fields.region, fields.tag))
+        signed.then(|| Token::new(whole, fields.tag))
     }
 }
 

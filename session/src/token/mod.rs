@@ -1,8 +1,9 @@
 //! What is in the cookie, and what the store is asked for instead.
 //!
 //! A token is 34 bytes, as 46 letters: the version of the key that signed it, a region, a tag of the subject,
-//! 160 random bits, and 8 bytes of an HMAC-SHA256 over all of that. The code keeps no secret; it is there so that a token that nobody issued
-//! costs no question to the store. Stores know the SHA-256 of a token, so that who reads a store can use none.
+//! 160 random bits, and 8 bytes of an HMAC-SHA256 over all of that. The code keeps no secret; it is there so that
+//! a token that nobody issued costs no question to the store. Stores know the SHA-256 of a token, so that who reads
+//! a store can use none.
 //!
 //! [`Keys`] sign tokens and tag subjects, and say how keys are changed without logging anybody out.
 
@@ -74,13 +75,12 @@ impl fmt::Debug for SessionKey {
 #[derive(Clone)]
 pub(crate) struct Token {
     whole: [u8; text::WHOLE],
-    region: u8,
     tag: Tag,
 }
 
 impl Token {
-    fn new(whole: [u8; text::WHOLE], region: u8, tag: Tag) -> Self {
-        Self { whole, region, tag }
+    fn new(whole: [u8; text::WHOLE], tag: Tag) -> Self {
+        Self { whole, tag }
     }
 
     /// What the store knows it by.
@@ -88,8 +88,10 @@ impl Token {
         SessionKey::new(self.tag, Sha256::digest(self.whole).into())
     }
 
+    /// Where it was issued. Nobody asks yet.
+    #[cfg(test)]
     pub(crate) fn region(&self) -> u8 {
-        self.region
+        text::Fields::of(text::split(&self.whole).0).region
     }
 
     /// For the cookie.
@@ -97,7 +99,7 @@ impl Token {
         text::encode(&self.whole)
     }
 
-    /// For whoever needs a string.
+    #[cfg(test)]
     pub(crate) fn text(&self) -> String {
         self.letters().into_iter().map(char::from).collect()
     }

@@ -57,6 +57,7 @@ fn a_response_that_does_not_is_made_private() {
         (&["no-cache=\"set-cookie, x\""], "private, no-cache=\"set-cookie, x\""),
         (&["ext=\"a, private\""], "private, ext=\"a, private\""),
         (&["ext=\"\\\", private\""], "private, ext=\"\\\", private\""),
+        (&["ext=\"\\\"\", private"], "private, ext=\"\\\"\""),
         (&["no-store=1"], "private, no-store=1"),
         (&["not-private, xprivate"], "private, not-private, xprivate"),
         // Who understands the status may ignore it.

@@ -15,7 +15,11 @@ pub(crate) fn keys() -> Keys {
 }
 
 fn fields(version: u8) -> Fields {
-    let random = std::array::from_fn(|n| 100 + n as u8);
+    let mut last = 99;
+    let random = std::array::from_fn(|_| {
+        last += 1;
+        last
+    });
     Fields { version, region: 3, tag: Tag([0xa1, 0xb2, 0xc3, 0xd4]), random }
 }
 
@@ -93,7 +97,8 @@ fn without_the_code_every_flipped_bit_would_be_believed() {
     assert_eq!(believed_flips(without_version), 8);
 }
 
-/// How many texts decode to the bytes of the vector, of those that differ from its own in one letter or are longer.
+/// How many texts decode to the bytes of the vector, of those that differ from its own in one letter or are
+/// longer.
 fn spellings(decode: impl Fn(&[u8]) -> Option<Vec<u8>>) -> usize {
     let whole = BASE64URL_NOPAD.decode(TEXT_OF_THE_VECTOR.as_bytes()).unwrap();
     let one_letter = (0..TEXT).flat_map(|at| {

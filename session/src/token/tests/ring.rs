@@ -40,8 +40,8 @@ fn changing_the_key_in_three_steps_refuses_nobody() {
     let accepts = ring(1).also(ring(2)).unwrap();
     let signs = ring(2).also(ring(1)).unwrap();
     assert_eq!(refused(&[ring(1), accepts, signs.clone(), ring(2)]), 0);
-    // The control: without the first step some processes do not know the key that others sign with, and without the
-    // second neither knows the other's.
+    // The control: without the first step some processes do not know the key that others sign with, and without
+    // the second neither knows the other's.
     assert_eq!(refused(&[ring(1), signs, ring(2)]), 1);
     assert_eq!(refused(&[ring(1), ring(2)]), 2);
 }
