@@ -93,11 +93,9 @@ async fn who_is_never_the_fastest_is_told_after_four_tries() {
     let (tries, mut other) = (AtomicU64::new(0), browser.clone());
     let page = async |session: Session| {
         let begun = Arc::new(Notify::new());
-        for _ in 0..4 {
-            site.store.next(Op::Patch, Fault::Wait(Arc::clone(&begun)));
-        }
         let update = session.update("n", |n: Option<u64>| {
             tries.fetch_add(1, Ordering::SeqCst);
+            site.store.next(Op::Patch, Fault::Wait(Arc::clone(&begun)));
             n.unwrap_or(0) + 100
         });
         let others = async {
