@@ -49,6 +49,7 @@ mod error;
 mod file;
 mod row;
 mod work;
+mod writer;
 
 #[cfg(test)]
 mod tests;
