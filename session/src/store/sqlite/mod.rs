@@ -77,7 +77,7 @@ use crate::token::SessionKey;
 ///
 /// # Cancel safety
 ///
-/// What has begun is finished, also if nobody waits for it any more.
+/// What has begun is finished, also if nobody waits for it any more. What has not, is not.
 ///
 /// # Clone
 ///
