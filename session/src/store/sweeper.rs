@@ -2,23 +2,6 @@
 //!
 //! A session that is over is not there for anybody, swept or not: sweeping gives its room back. So nothing depends on when
 //! it happens, or on whether it does for a while.
-//!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//! use terrace_session::Store;
-//! use terrace_session::store::{Sweeper, Sweeping};
-//!
-//! # async fn run(store: Arc<dyn Store>) {
-//! // For as long as this is kept.
-//! let sweeper = Sweeper::spawn(Arc::clone(&store), Sweeping::default());
-//! # drop(sweeper);
-//!
-//! // Seldom, and each process at another time.
-//! let seldom = Sweeping::default().every(Duration::from_secs(600)).seed(std::process::id().into());
-//! let sweeper = Sweeper::spawn(store, seldom);
-//! # drop(sweeper); }
-//! ```
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,6 +63,25 @@ impl Sweeping {
 /// is down has other worries.
 ///
 /// Dropping it ends it at once. A batch that was under way is removed or not.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use terrace_session::Store;
+/// use terrace_session::store::{Sweeper, Sweeping};
+///
+/// # async fn run(store: Arc<dyn Store>) {
+/// // For as long as this is kept.
+/// let sweeper = Sweeper::spawn(Arc::clone(&store), Sweeping::default());
+/// # drop(sweeper);
+///
+/// // Seldom, and each process at another time.
+/// let seldom = Sweeping::default().every(Duration::from_secs(600)).seed(std::process::id().into());
+/// let sweeper = Sweeper::spawn(store, seldom);
+/// # drop(sweeper); }
+/// ```
 #[derive(Debug)]
 pub struct Sweeper {
     task: Option<JoinHandle<()>>,
