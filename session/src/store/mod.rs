@@ -8,6 +8,7 @@ mod guarded;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod sweeper;
 mod transition;
 mod types;
 
@@ -15,6 +16,7 @@ pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
 pub use memory::{Memory, MemoryBuilder};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
+pub use sweeper::{Sweeper, Sweeping};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,
