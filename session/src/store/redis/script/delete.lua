@@ -1,8 +1,8 @@
--- KEYS: the session, its tag's index and listing, and the key by which it was asked for if that is another one.
+-- KEYS: the session, its tag's index and listing, and the key by which it was asked for if that is another one. ARGV 4:
+-- whether it is deleted while it moves: if the move fails, it does not come back.
 local m, why, claimed = open(KEYS[1], KEYS[2])
--- It is moving to another slot: if the move fails, it must not come back.
-if claimed and why[3] == 0 then
-  m = claimed
+if ARGV[4] == '1' then
+  m = m or claimed
 end
 if not m then
   return why
