@@ -40,7 +40,8 @@
 //!
 //! In a session, values are under `=NAME`, and what is known of it under one letter: `f` the format, `v` version, `c`
 //! created, `l` last seen, `x` expires, `a` absolute, `r` renewed, `s` subject, `h` its hash, `t` authenticated, `d` device,
-//! `p` the key before, `g` its grace, `u` when the key was first used, `n` and `w` where it moves and until when. Fields
+//! `p` the key before, `g` its grace, `u` when the key was first used, `n` and `w` where it moves and until when, `k` that it
+//! was deleted meanwhile. Fields
 //! that a later version adds are left alone, and go along when it moves.
 //!
 //! Every key has a TTL: of a session its end, of what sessions share the last of their ends. Nobody has to sweep, and no keyspace

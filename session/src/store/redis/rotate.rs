@@ -14,9 +14,9 @@
 //! the clocks of two nodes differ, no mark can come any more, and the claim is taken away: a client died between the
 //! steps, and its user is still logged in.
 //!
-//! A logout or a revocation between 1 and 2 removes the old key. A login goes on after that: it is a new proof. What is
-//! renewed or elevated must not survive it, so there the third step is waited for, and if the session is not found in
-//! it, the new one is deleted.
+//! A logout between 1 and 3 is noted at the old key, and a revocation takes it out of its subject's list. A login goes
+//! on after that: it is a new proof. What is renewed or elevated must not survive it, so there the third step is waited
+//! for, and if it finds one of these, the new session is deleted.
 
 use std::time::Duration;
 
@@ -141,7 +141,7 @@ impl Redis {
         Ok(Claim::Ended)
     }
 
-    /// Ends a claim. Says whether the session was still there.
+    /// Ends a claim. Says whether nobody has ended the session meanwhile.
     async fn settle(&self, at: &At, to: &str, made: bool) -> Result<bool, StoreError> {
         let mut keys = self.session(&at.key).to_vec();
         keys.extend(at.by.map(|by| self.names.session(&by)));

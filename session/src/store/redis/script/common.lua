@@ -95,7 +95,7 @@ local function open(key, index)
     end
     return nil, {'moved', m.m}
   end
-  if now >= m.x or now >= m.a then
+  if m.k or now >= m.x or now >= m.a then
     return nil, {'dead'}
   end
   if m.h and not redis.call('ZSCORE', index, member(key, m)) then
