@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use super::{MINUTE, USE, at, create, key, kind, load, patch, server, set, stranger};
 
 const SHORT: Duration = Duration::from_millis(300);
-const LOCK_ONE: &str = "SELECT FROM terrace_sessions WHERE substr(hash, 1, 2) = '\\x0001' FOR UPDATE";
+const LOCK_ONE: &str =
+    "SELECT FROM terrace_sessions WHERE substr(hash, 1, 2) = '\\x0001' FOR UPDATE";
 
 async fn patched(store: &Postgres, number: u16) -> Result<Patched, terrace_session::StoreError> {
     store.patch(&key(number), &set("a", 1), Guard::Exists, Default::default()).await

@@ -22,11 +22,14 @@ async fn sessions_outlive_a_server_that_is_killed() {
 }
 
 /// What the store says while its server is dead. A connection that has not noticed yet cannot know what was done.
-async fn load_error(store: &terrace_session::store::Postgres) -> Result<(), terrace_session::StoreError> {
+async fn load_error(
+    store: &terrace_session::store::Postgres,
+) -> Result<(), terrace_session::StoreError> {
     let deadline = tokio::time::Instant::now() + MINUTE;
     loop {
         match store.load(&key(1), USE).await {
-            Err(terrace_session::StoreError::Unknown(_)) if tokio::time::Instant::now() < deadline => {}
+            Err(terrace_session::StoreError::Unknown(_))
+                if tokio::time::Instant::now() < deadline => {}
             other => return other.map(|_| ()),
         }
     }
@@ -79,8 +82,14 @@ async fn bytes_that_neither_text_nor_jsonb_can_hold_are_kept() {
         login.device.label = Some("\0".into());
         login.device.agent = Some(String::new());
     }
-    let texts =
-        ["1.0e1", "\"\\u0000\"", "\"\0\"", "{\"b\":1, \"a\":2,\"a\":3}", "123456789012345678901234567890", " [1]\n"];
+    let texts = [
+        "1.0e1",
+        "\"\\u0000\"",
+        "\"\0\"",
+        "{\"b\":1, \"a\":2,\"a\":3}",
+        "123456789012345678901234567890",
+        " [1]\n",
+    ];
     for (number, text) in texts.iter().enumerate() {
         // One of them is no JSON.
         let Ok(value) = Value::from_json(text) else { continue };

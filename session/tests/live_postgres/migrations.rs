@@ -7,7 +7,7 @@ use terrace_testkit::Postgres as Server;
 
 use super::{at, create, kind, load, server, stranger, together};
 
-const LOCK: &str = "SELECT pg_advisory_xact_lock(32784993155314531);";
+const LOCK: &str = "SELECT pg_advisory_xact_lock(32762639518098277);";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn twenty_that_connect_to_an_empty_database_at_once_all_succeed() {

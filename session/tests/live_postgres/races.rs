@@ -191,8 +191,7 @@ async fn overtaken(server: &Server, store: &Arc<Postgres>, number: u16) -> (bool
     // Either it waits as well, or it is done.
     let deadline = tokio::time::Instant::now() + MINUTE;
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
-    while !revoking.is_finished()
-        && client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) < 2
+    while !revoking.is_finished() && client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0) < 2
     {
         assert!(tokio::time::Instant::now() < deadline, "the revocation neither waits nor ends");
         tokio::time::sleep(Duration::from_millis(2)).await;

@@ -7,9 +7,7 @@ use std::time::Duration;
 use terrace_session::store::{Epoch, Guard, Patched};
 use terrace_session::{ManualClock, Store, UnixMillis};
 
-use super::{
-    MINUTE, USE, at, create, key, load, patch, server, set, somebody, stranger, subject,
-};
+use super::{MINUTE, USE, at, create, key, load, patch, server, set, somebody, stranger, subject};
 
 const MANY: i64 = 100_000;
 
@@ -21,8 +19,8 @@ async fn a_hundred_thousand_that_are_over_are_swept_while_loads_go_on() {
     let mut client = server.connect().await.unwrap();
     let fill = "INSERT INTO terrace_sessions \
                 (hash, tag, created, last_seen, expires, absolute, renewed, due) \
-                SELECT sha256(n::text::bytea), '', 0, 0, 1 + n, 1 + n, 0, 1 + n \
-                FROM generate_series(1, $1) n";
+                SELECT sha256(n::text::bytea), '', 0, 0, n, n, 0, n \
+                FROM generate_series(1, $1::bigint) n";
     client.execute(fill, &[&MANY]).await.unwrap();
     // One of them is in somebody's hands.
     let held = client.transaction().await.unwrap();
