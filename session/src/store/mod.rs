@@ -5,7 +5,7 @@
 //! [`create`](Store::create) creates; [`rotate`](Store::rotate) moves what is there.
 
 mod memory;
-mod transition;
+pub(crate) mod transition;
 mod types;
 
 pub use memory::{Memory, MemoryBuilder};
