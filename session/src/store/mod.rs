@@ -15,7 +15,7 @@ pub mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sweeper;
-mod transition;
+pub(crate) mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
