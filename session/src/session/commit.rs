@@ -5,7 +5,8 @@ use http::{HeaderValue, StatusCode};
 use super::plan::{self, Commit};
 use super::state::{Asked, Held, Place, Send, State};
 use super::turn::Turn;
-use super::{Session, plan::Verdict};
+use super::plan::{Readers, Verdict};
+use super::Session;
 use crate::error::SessionError;
 use crate::layer::{GRACE, Outage};
 use crate::record::{Patch, Values};
@@ -16,8 +17,7 @@ use crate::telemetry::{Outcome, Security};
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) cookie: Option<HeaderValue>,
-    /// Whether it is nobody else's business.
-    pub(crate) private: bool,
+    pub(crate) readers: Readers,
     pub(crate) failure: Option<SessionError>,
     pub(crate) verdict: Verdict,
 }
@@ -55,7 +55,7 @@ impl Session {
             self.shared().telemetry.request(Outcome::Untouched);
             return Some(Closing {
                 cookie: None,
-                private: false,
+                readers: Readers::Any,
                 failure: None,
                 verdict: Verdict::Pass,
             });
@@ -110,7 +110,8 @@ impl Session {
         };
         let verdict =
             failure.as_ref().map_or(Verdict::Pass, |failure| plan::verdict(status, failure));
-        Closing { cookie, private: true, failure, verdict }
+        let readers = plan::readers(state, failure.is_some());
+        Closing { cookie, readers, failure, verdict }
     }
 
     /// Sends all changes, and renews an id that is due.
