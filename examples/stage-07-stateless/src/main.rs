@@ -92,11 +92,11 @@ async fn run(options: Options) -> Result<(), launch::Error> {
     let (origin, edge) = (listener.local_addr()?, launch::Place::reserve(options.listen)?);
     let at = [("--listen", edge.address()), ("--origin", origin)];
     let data = launch::DataDir::new(options.data)?;
+    sessions::open(&options.sessions, data.path()).await?;
     let urls: Vec<_> = options.primary.into_iter().chain(options.replica).collect();
     store(&urls, data.path()).await?;
     // An address that is none is said here, once, and not by each app server.
     levels(&options.redis, data.path())?;
-    sessions::open(&options.sessions, data.path()).await?;
 
     let servers = AppServers::start_at(options.servers.least(), &data, &at).await?;
     let endpoints: Vec<_> = servers.iter().map(endpoint).collect::<Result<_, _>>()?;
@@ -160,7 +160,8 @@ async fn app(socket: &Path, options: Options) -> Result<(), launch::Error> {
     let app = App::new(store).named(&servers::name(socket)).behind(edge);
     let app = app.identity(SessionIdentity).among(data.path());
     let sessions = sessions::open(&options.sessions, data.path()).await?;
-    let site = site(app, sessions.layer()).layer(causal).into_make_service_with_connect_info::<Peer>();
+    let site =
+        site(app, sessions.layer()).layer(causal).into_make_service_with_connect_info::<Peer>();
     let server = axum::serve(listener, site).with_graceful_shutdown(stop.clone().wanted());
     launch::drained(server, stop).await
 }

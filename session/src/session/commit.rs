@@ -2,11 +2,11 @@
 
 use http::{HeaderValue, StatusCode};
 
+use super::Session;
 use super::plan::{self, Commit};
+use super::plan::{Readers, Verdict};
 use super::state::{Asked, Held, Place, Send, State};
 use super::turn::Turn;
-use super::plan::{Readers, Verdict};
-use super::Session;
 use crate::error::SessionError;
 use crate::layer::{GRACE, Outage};
 use crate::record::{Patch, Values};

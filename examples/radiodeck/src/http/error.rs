@@ -47,9 +47,7 @@ impl fmt::Display for Error {
         match self {
             Self::BadRequest(reason) => f.write_str(reason),
             Self::NotFound(what) => write!(f, "there is no such {what}"),
-            Self::SignInFirst => {
-                f.write_str("say who is listening: sign in first")
-            }
+            Self::SignInFirst => f.write_str("say who is listening: sign in first"),
             Self::UnknownListener => f.write_str("there is no such listener"),
             Self::SignInForMore => write!(f, "sign in to keep more than {} stations", Shelf::ROOM),
             Self::Session(error) => f.write_str(of_session(error)),
@@ -182,7 +180,9 @@ fn document(status: StatusCode, reason: &str) -> serde_json::Value {
 fn of_session(error: &SessionError) -> &'static str {
     match error.status() {
         StatusCode::SERVICE_UNAVAILABLE => "it cannot be looked up right now who is signed in",
-        StatusCode::CONFLICT => "this session was changed or ended at the same moment; please try again",
+        StatusCode::CONFLICT => {
+            "this session was changed or ended at the same moment; please try again"
+        }
         StatusCode::FORBIDDEN => "nobody is signed in",
         _ => "something is wrong with this session",
     }

@@ -88,11 +88,6 @@ pub(crate) struct Site<'a> {
 }
 
 impl Visit {
-    /// The listener, where there has to be one.
-    pub(crate) fn signed_in(&self) -> Result<ListenerId, Error> {
-        self.listener.ok_or(Error::SignInFirst)
-    }
-
     /// Which of these stations the visitor keeps; `None` if they keep none, as nobody knows them.
     pub(crate) async fn kept(
         &self,

@@ -1,6 +1,6 @@
 //! Where a listener is signed in.
 
-use axum::extract::{FromRequestParts, Path, Request};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
 use terrace_session::{DeviceId, Session, SessionError};
@@ -47,7 +47,6 @@ pub(super) async fn end_others(Signed { visit, session }: Signed) -> Result<Resp
 pub(super) async fn end(
     Signed { visit, session }: Signed,
     Path(id): Path<String>,
-    _: Request,
 ) -> Result<Response, Error> {
     let id: DeviceId = id.parse().map_err(|_| Error::NotFound("device"))?;
     match session.revoke_device(&id).await {

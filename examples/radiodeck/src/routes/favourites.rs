@@ -61,10 +61,10 @@ pub(super) async fn bring_along(
     if stations.is_empty() {
         return Ok(());
     }
-    // The newest last, so that it is the newest again.
-    for station in stations.into_iter().rev() {
+    // A second apart, so that the newest stays the first.
+    for (since, station) in (0..).map(|ago| now - ago).zip(stations) {
         // A station that is gone meanwhile is nobody's.
-        store.keep(listener, station, now).await?;
+        store.keep(listener, station, since).await?;
     }
     Ok(shelf.take_down().await?)
 }

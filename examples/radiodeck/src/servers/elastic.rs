@@ -3,8 +3,7 @@
 //! One that comes is added to the balancer when it is ready. One that leaves is asked nothing new, answers what it has
 //! begun, and is stopped then: nobody notices but [`Roll`]. It keeps nothing that anybody would miss.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -184,7 +183,7 @@ impl<S: Clone + Send + Sync + 'static> Elastic<S> {
                 Wanted::Auto => None,
                 Wanted::Fixed(count) => Some(count.get()),
             },
-            servers: serving.chain(leaving).collect(),
+            members: serving.chain(leaving).collect(),
         };
         // If it cannot be written, nobody is worse off but the page that shows it.
         if known.as_ref() != Some(&roll) && roll.write(&self.data).is_ok() {

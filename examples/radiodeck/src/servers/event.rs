@@ -96,7 +96,8 @@ impl Event {
     pub fn tries(data: &DataDir, public: SocketAddr, origin: SocketAddr) -> Vec<String> {
         let executable = std::env::args().next().unwrap_or_default();
         let directory = data.path().display();
-        let mut tries = vec![format!("{executable} scale 4 --data {directory}   # and then: scale auto")];
+        let mut tries =
+            vec![format!("{executable} scale 4 --data {directory}   # and then: scale auto")];
         tries.extend(edge::Event::tries(data, public, origin));
         tries
     }

@@ -19,7 +19,7 @@ pub struct Roll {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fixed: Option<u16>,
     /// All of them.
-    pub servers: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
 /// One app server.
@@ -66,8 +66,8 @@ mod tests {
     fn what_was_written_is_read() {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(Roll::read(data.path()), None);
-        let servers = vec![Member { name: "app-1".to_owned(), pid: 7, leaving: false }];
-        let roll = Roll { serving: 1, at_least: 1, at_most: 2, fixed: None, servers };
+        let members = vec![Member { name: "app-1".to_owned(), pid: 7, leaving: false }];
+        let roll = Roll { serving: 1, at_least: 1, at_most: 2, fixed: None, members };
         roll.write(data.path()).unwrap();
         assert_eq!(Roll::read(data.path()), Some(roll));
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 1, "nothing is left behind");

@@ -46,7 +46,9 @@ impl FromStr for Place {
             Some("postgres" | "postgresql") => Ok(Self::Postgres(text.to_owned())),
             None if text == "file" => Ok(Self::File),
             None if text == "memory" => Ok(Self::Memory),
-            _ => Err("it is file, memory, redis://HOST:PORT or postgres://USER:PASSWORD@HOST:PORT/NAME"),
+            _ => Err(
+                "it is file, memory, redis://HOST:PORT or postgres://USER:PASSWORD@HOST:PORT/NAME",
+            ),
         }
     }
 }
@@ -83,7 +85,8 @@ pub async fn open(place: &Place, data: &Path) -> Result<Opened, launch::Error> {
     };
     let keys = Keys::from_file(data.join("sessions.key"))?;
     // The stages speak plain HTTP. With a certificate in front, the default is the right cookie.
-    let mut layer = SessionLayer::builder(Arc::clone(&store), keys).cookie(Cookie::dev()).expiry(EXPIRY);
+    let mut layer =
+        SessionLayer::builder(Arc::clone(&store), keys).cookie(Cookie::dev()).expiry(EXPIRY);
     if *place == Place::File {
         layer = layer.store_timeout(FILE_LIMIT);
     }

@@ -37,7 +37,8 @@ impl Shelf {
     ///
     /// When the session cannot be changed.
     pub async fn keep(&self, station: StationId) -> Result<bool, SessionError> {
-        let shelf = self.0.update(NAME, |shelf: Option<Vec<_>>| with(shelf.unwrap_or_default(), station));
+        let shelf =
+            self.0.update(NAME, |shelf: Option<Vec<_>>| with(shelf.unwrap_or_default(), station));
         Ok(shelf.await?.contains(&station))
     }
 

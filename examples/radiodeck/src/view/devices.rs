@@ -28,7 +28,7 @@ impl Show for Devices {
 /// One sign-in, with a way to end it.
 fn signed_in(device: &DeviceView, now: i64) -> Markup {
     let agent = device.agent.as_deref().unwrap_or("A program");
-    let from = device.network.as_deref().map(|network| html!(" · from " (network)));
+    let from = device.network.as_deref().map(|network| html!(" · from "(network)));
     let action = if device.current {
         html!("<span class=\"live\">This one</span>")
     } else {

@@ -5,7 +5,7 @@ use super::parts::thousands;
 use crate::api::Status;
 use crate::edge::EdgeState;
 use crate::http::visit::{Show, Site};
-use crate::servers::Roll;
+use crate::servers::{Member, Roll};
 use crate::storage::{Nodes, Saved};
 
 impl Show for Status {
@@ -45,10 +45,14 @@ impl Show for Status {
 /// Which app servers there are, in the form of the other tables.
 fn app_servers(roll: &Roll) -> Markup {
     let rows: Vec<_> = roll
-        .servers
+        .members
         .iter()
         .map(|server| {
-            let state = if server.leaving { "answers its last requests" } else { "serves" };
+            let state = match server {
+                Member { leaving: true, .. } => "answers its last requests",
+                Member { pid: 0, .. } => "is started again",
+                Member { .. } => "serves",
+            };
             html!(
                 "<tr><td>" (server.name) "</td><td>" (state) "</td><td>pid " (server.pid) "</td></tr>"
             )

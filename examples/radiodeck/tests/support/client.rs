@@ -211,12 +211,7 @@ pub async fn ask_from(
 }
 
 /// Sends a form.
-pub async fn post(
-    address: &str,
-    path: &str,
-    headers: &str,
-    form: &str,
-) -> std::io::Result<Answer> {
+pub async fn post(address: &str, path: &str, headers: &str, form: &str) -> std::io::Result<Answer> {
     let headers = format!("content-length: {}\r\n{headers}", form.len());
     send(TcpStream::connect(address).await?, "POST", path, &headers, form).await
 }

@@ -6,12 +6,12 @@ use std::io;
 use crate::client::{Answer, ask, post};
 
 #[derive(Clone, Default)]
-pub struct Browser {
+pub(crate) struct Browser {
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    pub fn headers(&self) -> String {
+    pub(crate) fn headers(&self) -> String {
         if self.cookies.is_empty() {
             return String::new();
         }
@@ -21,11 +21,11 @@ impl Browser {
     }
 
     /// The session's cookie.
-    pub fn session(&self) -> Option<&str> {
+    pub(crate) fn session(&self) -> Option<&str> {
         self.cookies.get("id").map(String::as_str)
     }
 
-    pub async fn ask(
+    pub(crate) async fn ask(
         &mut self,
         address: &str,
         method: &str,
@@ -38,24 +38,24 @@ impl Browser {
         Ok(answer)
     }
 
-    pub async fn get(&mut self, address: &str, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, address: &str, path: &str) -> Answer {
         self.ask(address, "GET", path, "").await.unwrap()
     }
 
-    pub async fn post(&mut self, address: &str, path: &str, form: &str) -> Answer {
+    pub(crate) async fn post(&mut self, address: &str, path: &str, form: &str) -> Answer {
         let answer = post(address, path, &self.headers(), form).await.unwrap();
         self.keep(&answer);
         answer
     }
 
-    pub async fn sign_in(&mut self, address: &str, listener: u32) {
+    pub(crate) async fn sign_in(&mut self, address: &str, listener: u32) {
         let answer = self.post(address, "/sign-in", &format!("listener={listener}")).await;
         assert_eq!(answer.status, 303, "{}", answer.text);
         assert!(self.session().is_some(), "{}", answer.text);
     }
 
     /// Who the site says this is, and which app server says it.
-    pub async fn who(&mut self, address: &str) -> io::Result<(Option<u32>, String)> {
+    pub(crate) async fn who(&mut self, address: &str) -> io::Result<(Option<u32>, String)> {
         let answer = self.ask(address, "GET", "/whoami", "").await?;
         if answer.status != 200 {
             return Err(io::Error::other(answer.text));

@@ -23,8 +23,8 @@ async fn a_listener_sees_their_devices_and_signs_out_the_others() {
     assert!(page.text.contains("Sign out everywhere else"), "{}", page.text);
 
     // One of them, by the form of the page.
-    let end = page.text.split("action=\"/devices/").filter_map(|rest| rest.split('"').next());
-    let end = end.filter(|path| *path != "others/sign-out").nth(0).unwrap();
+    let end = page.text.split("action=\"/devices/").skip(1).filter_map(|rest| rest.split('"').next());
+    let end = end.filter(|path| *path != "others/sign-out").next().unwrap();
     let end = format!("/devices/{end}");
     let foreign = stranger.post(address, &end, "").await;
     assert_eq!(foreign.status, 404, "another listener's device is none: {}", foreign.text);
@@ -34,7 +34,8 @@ async fn a_listener_sees_their_devices_and_signs_out_the_others() {
     assert_eq!(left.iter().flatten().count(), 1, "{left:?}");
 
     // From another site's page nothing happens.
-    let headers = format!("origin: https://evil.test\r\nsec-fetch-site: cross-site\r\n{}", one.headers());
+    let headers =
+        format!("origin: https://evil.test\r\nsec-fetch-site: cross-site\r\n{}", one.headers());
     let cross = ask(address, "POST", "/devices/others/sign-out", &headers).await.unwrap();
     assert_eq!(cross.status, 403, "{}", cross.text);
     let left = [two.who(address).await.unwrap().0, three.who(address).await.unwrap().0];

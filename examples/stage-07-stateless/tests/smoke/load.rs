@@ -99,7 +99,8 @@ async fn up_and_down(sessions: &str) -> Arc<Seen> {
         while let Some(wave) = waves.join_next().await {
             wave.unwrap();
         }
-        let is_calm = |text: &str| text.contains("\"serving\":2") && !text.contains("\"leaving\":true");
+        let is_calm =
+            |text: &str| text.contains("\"serving\":2") && !text.contains("\"leaving\":true");
         site.stage.ask_until("/status", |status| is_calm(&status.text)).await;
     };
     let somebody_is_out = async {
