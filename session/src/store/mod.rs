@@ -14,7 +14,6 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-mod transition;
 pub(crate) mod transition;
 mod types;
 
