@@ -9,7 +9,7 @@ mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sweeper;
-mod transition;
+pub(crate) mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
