@@ -15,9 +15,9 @@ use super::error::{SqliteError, SqliteErrorKind};
 const VERSION: i64 = 1;
 /// Marks the file as ours: `trse`.
 const APPLICATION: i64 = 0x7472_7365;
-/// How often opening is tried again while others create the file.
-const TRIES: u32 = 2_000;
-/// How long it waits in between.
+/// How long it takes others to create the file, at most, on a slow disk.
+const CREATION: Duration = Duration::from_secs(5);
+/// How long to wait for others before the next look.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Statements that a connection keeps: all of them.
 const STATEMENTS: usize = 64;
@@ -72,11 +72,12 @@ pub(super) enum Role {
 /// Opens the file, and tries again while others are creating it: only one can turn on its log, and SQLite turns all
 /// others away, however long they would wait.
 pub(super) fn open(path: &Path, role: Role, patience: Duration) -> Result<Connection, SqliteError> {
-    let mut tries = 0;
+    let longest = if role == Role::Creator { CREATION.max(patience) } else { patience };
+    let mut waited = Duration::ZERO;
     loop {
         match open_once(path, role, patience) {
-            Err(error) if error.kind() == SqliteErrorKind::Busy && tries < TRIES => {
-                tries += 1;
+            Err(error) if error.kind() == SqliteErrorKind::Busy && waited < longest => {
+                waited += PAUSE;
                 pause();
             }
             done => return done,
@@ -112,7 +113,11 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
 /// Looks at whose file it is before it changes anything, also not its kind of log.
 fn prepare(connection: &Connection, path: &Path, role: Role) -> Result<(), SqliteError> {
     let failed = |error| SqliteError::of(path, error);
-    let is_new = look(connection, path)?;
+    // Another process may be making the tables: all of what is looked at has to be of one moment.
+    let moment =
+        Transaction::new_unchecked(connection, TransactionBehavior::Deferred).map_err(failed)?;
+    let is_new = look(&moment, path)?;
+    drop(moment);
     let mode: String =
         connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -138,6 +143,7 @@ fn prepare(connection: &Connection, path: &Path, role: Role) -> Result<(), Sqlit
     transaction.commit().map_err(failed)
 }
 
+/// Inside a transaction.
 fn look(connection: &Connection, path: &Path) -> Result<bool, SqliteError> {
     let number = |sql| connection.query_row(sql, [], |row| row.get(0));
     let found = || {
