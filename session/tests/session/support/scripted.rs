@@ -8,12 +8,12 @@ use terrace_session::store::{
     Capabilities, Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation,
 };
 use terrace_session::token::SessionKey;
-use terrace_session::{Limits, Store, StoreError, Subject};
+use terrace_session::{Expiry, Limits, Store, StoreError, Subject};
 use tokio::sync::Notify;
 
 /// What the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     Load,
     Create,
     Patch,
@@ -27,7 +27,7 @@ pub enum Op {
 
 /// What becomes of a call.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is refused, and nothing is done.
     Refuse,
     /// It is lost on the way, and nothing is done.
@@ -40,41 +40,50 @@ pub enum Fault {
     Hang,
     /// It waits to be let go on.
     Wait(Arc<Notify>),
+    /// What is gone is created once more: how stores without a guard lose a logout.
+    Recreate,
     /// It takes a few polls before it is done, and a few after.
     Slow,
 }
 
 /// A store around another one, which counts, and fails by order.
 #[derive(Debug)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     inner: Arc<dyn Store>,
     calls: Mutex<Vec<Op>>,
+    created: Mutex<Option<SessionKey>>,
     next: Mutex<VecDeque<(Op, Fault)>>,
     always: Mutex<Option<Fault>>,
 }
 
 impl Scripted {
-    pub fn around(inner: impl Store) -> Self {
+    pub(crate) fn around(inner: impl Store) -> Self {
         Self {
             inner: Arc::new(inner),
             calls: Mutex::default(),
+            created: Mutex::default(),
             next: Mutex::default(),
             always: Mutex::default(),
         }
     }
 
     /// What it was asked since the last time.
-    pub fn asked(&self) -> Vec<Op> {
+    pub(crate) fn asked(&self) -> Vec<Op> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
+    /// Under which key the last session was created.
+    pub(crate) fn created(&self) -> SessionKey {
+        self.created.lock().unwrap().unwrap()
+    }
+
     /// What becomes of the next call of a kind.
-    pub fn next(&self, op: Op, fault: Fault) {
+    pub(crate) fn next(&self, op: Op, fault: Fault) {
         self.next.lock().unwrap().push_back((op, fault));
     }
 
     /// What becomes of all others.
-    pub fn always(&self, fault: impl Into<Option<Fault>>) {
+    pub(crate) fn always(&self, fault: impl Into<Option<Fault>>) {
         *self.always.lock().unwrap() = fault.into();
     }
 
@@ -92,7 +101,7 @@ impl Scripted {
             }
         };
         match fault {
-            None => work.await,
+            None | Some(Fault::Recreate) => work.await,
             Some(Fault::Refuse) => Err(StoreError::Unavailable("refused".into())),
             Some(Fault::LoseRequest) => Err(StoreError::Unknown("lost".into())),
             Some(Fault::LoseAnswer) => {
@@ -126,6 +135,7 @@ impl Store for Scripted {
     }
 
     async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
+        *self.created.lock().unwrap() = Some(*key);
         self.call(Op::Create, self.inner.create(key, new)).await
     }
 
@@ -136,7 +146,15 @@ impl Store for Scripted {
         guard: Guard,
         limits: Limits,
     ) -> Result<Patched, StoreError> {
-        self.call(Op::Patch, self.inner.patch(key, patch, guard, limits)).await
+        let recreates = matches!(*self.always.lock().unwrap(), Some(Fault::Recreate));
+        let patched = self.call(Op::Patch, self.inner.patch(key, patch, guard, limits)).await?;
+        if recreates && patched == Patched::Gone {
+            let lifetime = Expiry::default().lifetime();
+            let new = NewSession { authentication: None, values: patch.set.clone(), lifetime };
+            self.inner.create(key, &new).await?;
+            return Ok(Patched::Applied { version: 1 });
+        }
+        Ok(patched)
     }
 
     async fn rotate(
