@@ -42,7 +42,7 @@ fn memory_answers_any_sequence_of_questions_as_the_model_does() {
     }
 }
 
-/// Whether random sequences find a fault, and how short the shortest was.
+/// Whether random sequences find a fault.
 fn finds(fault: Fault) -> bool {
     (0..400).any(|seed| {
         let mut chance = fastrand::Rng::with_seed(seed);

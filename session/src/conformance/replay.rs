@@ -125,7 +125,7 @@ impl Replay {
         let subject = subject(how);
         let at = self.model.revoked.get(&subject.id).copied();
         let fresh = at.is_some_and(|at| self.now().since(at) < Duration::from_secs(60 * 60));
-        let is_stale = fresh && more % 8 == 0;
+        let is_stale = fresh && more.is_multiple_of(8);
         let epoch = match more % 8 {
             0 if is_stale => self.stale.get(usize::from(how % 2)).copied(),
             1 | 2 => Some(self.ground.store.epoch(&subject).await?),
@@ -139,7 +139,7 @@ impl Replay {
 
     async fn create(&mut self, how: u8, more: u8) -> Verdict {
         let taken = self.model.sessions.last().map(|session| session.key);
-        if let Some(taken) = taken.filter(|_| how % 16 == 0) {
+        if let Some(taken) = taken.filter(|_| how.is_multiple_of(16)) {
             let stranger = NewSession { authentication: None, values: of(&[]), lifetime: LIFETIME };
             let created = self.ground.store.create(&taken, &stranger).await?;
             return same("a creation under a key that is taken", &Created::Exists, &created);
@@ -246,7 +246,7 @@ impl Replay {
 
     async fn delete(&mut self, key: &SessionKey, how: u8) -> Verdict {
         // Not too often, or there would be nothing to look at.
-        if how % 2 == 0 {
+        if how.is_multiple_of(2) {
             return self.load(key, how).await;
         }
         let deleted = self.ground.store.delete(key).await?;
@@ -272,7 +272,7 @@ impl Replay {
         // The long ones end nearly everything.
         let spans = if more < 200 { spans.get(..4).unwrap_or_default() } else { &spans };
         self.ground.clock.advance(pick(spans, how).unwrap_or(MILLI));
-        if more % 4 == 0 {
+        if more.is_multiple_of(4) {
             let limit = usize::from(how % 4);
             let swept = self.ground.store.sweep(limit).await?;
             holds("no more than it may", swept <= limit, swept)?;
