@@ -9,8 +9,11 @@ mod load;
 mod outage;
 mod sign_in;
 
+use std::path::Path;
+
 use client::{Answer, PATIENCE, Stage, ask, refused, refuses_bad_options};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use crate::browser::Browser;
 
@@ -27,7 +30,7 @@ struct Site {
 
 impl Site {
     async fn start(options: &[&str]) -> Self {
-        let data = tempfile::tempdir().unwrap();
+        let data = filled().await;
         let directory = ["--data", data.path().to_str().unwrap()];
         let stage = Stage::start(STAGE, &[&directory, options].concat()).await;
         let past = stage.process.wait_for_line("  curl http://", PATIENCE).await.unwrap();
@@ -39,6 +42,26 @@ impl Site {
     fn address(&self) -> &str {
         &self.stage.address
     }
+}
+
+/// A data directory with a database that is filled: once for all tests, in the folder that Cargo has for such things,
+/// and copied for each.
+async fn filled() -> TempDir {
+    static FILLED: OnceCell<()> = OnceCell::const_new();
+    let first = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stage-07-stateless");
+    let fill = async || {
+        let _not_there = std::fs::remove_dir_all(&first);
+        let options = ["--servers", "1", "--data", first.to_str().unwrap()];
+        Stage::start(STAGE, &options).await.stop().await;
+    };
+    FILLED.get_or_init(fill).await;
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::create_dir(copy.path().join("cluster")).unwrap();
+    for file in std::fs::read_dir(first.join("cluster")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join("cluster").join(file.file_name())).unwrap();
+    }
+    copy
 }
 
 fn is_hit(answer: &Answer) -> bool {
