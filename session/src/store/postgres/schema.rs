@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What every migration waits for, of all schemas: `terrace` in letters of eight bits. Documented, so that nobody else
 /// uses it.
-pub(super) const LOCK: i64 = 0x74_65_72_72_61_63_65;
+pub(super) const LOCK: i64 = 0x0074_6572_7261_6365;
 
 /// What this code knows.
 pub(super) const VERSION: i64 = 1;
