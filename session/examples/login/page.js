@@ -18,7 +18,8 @@ async function ask(method, path, parameters = {}) {
 // The last hundred requests, the newest first.
 function note(status, what, by) {
   const line = document.createElement("li");
-  if (!(status < 400)) line.className = "bad";
+  // A value that is not there is an answer.
+  if (!(status < 400 || status === 404)) line.className = "bad";
   for (const text of [status, what, by]) {
     line.append(Object.assign(document.createElement("span"), { textContent: text }));
   }
