@@ -193,9 +193,16 @@ async fn help_names_every_flag_and_every_store() {
     assert_eq!(process.wait(PATIENCE).await.unwrap().code(), Some(0));
     process.wait_for_line("Usage: login ", PATIENCE).await.unwrap();
     let help = process.log().lines().join("\n");
-    for word in
-        ["--listen", "--store", "--key-file", "--secure", "memory", "sqlite:", "redis:", "postgres:"]
-    {
+    for word in [
+        "--listen",
+        "--store",
+        "--key-file",
+        "--secure",
+        "memory",
+        "sqlite:",
+        "redis:",
+        "postgres:",
+    ] {
         assert!(help.contains(word), "{word}: {help}");
     }
 }
@@ -370,7 +377,8 @@ async fn a_cookie_of_foreign_keys_is_nobodys_and_the_store_is_not_asked() {
 
     // From here on the store can answer nothing.
     let file = rusqlite::Connection::open(place.file("sessions.db")).unwrap();
-    file.execute_batch("DROP TABLE session_values; DROP TABLE sessions; DROP TABLE epochs").unwrap();
+    file.execute_batch("DROP TABLE session_values; DROP TABLE sessions; DROP TABLE epochs")
+        .unwrap();
     assert_eq!(ann.ask(&own, "GET /me").await.status, 500, "the control: who asks is told");
     let answer = ann.ask(&foreign, "GET /me").await;
     assert_eq!((answer.status, &*answer.body), (200, "{\"user\":null}"));
@@ -400,7 +408,10 @@ async fn a_page_of_another_site_logs_nobody_out() {
     assert_eq!(ann.ask_with(site, "POST /logout", from).await.status, 403);
     ann.is(site, Some("ann")).await;
     // The control: the site's own page does.
-    assert_eq!(ann.ask_with(site, "POST /logout", "sec-fetch-site: same-origin\r\n").await.status, 200);
+    assert_eq!(
+        ann.ask_with(site, "POST /logout", "sec-fetch-site: same-origin\r\n").await.status,
+        200
+    );
     ann.is(site, None).await;
 }
 

@@ -153,9 +153,8 @@ fn bad(flag: &str, error: &(dyn std::error::Error + 'static)) -> AnyError {
 
 async fn run(args: &Args) -> Result<(), AnyError> {
     let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.map_err(|error| {
-        BadFlag(format!("--listen: cannot listen on {}: {error}", args.listen))
-    })?;
+    let listener = listener
+        .map_err(|error| BadFlag(format!("--listen: cannot listen on {}: {error}", args.listen)))?;
     let address = listener.local_addr()?;
     let limit = Duration::from_millis(args.store_timeout_ms);
     let store = store::open(&args.store, limit).await?;
@@ -165,7 +164,8 @@ async fn run(args: &Args) -> Result<(), AnyError> {
     let _sweeper = Sweeper::spawn(Arc::clone(&store), seldom);
 
     let cookie = if args.secure { Cookie::lax() } else { Cookie::dev() };
-    let sessions = SessionLayer::builder(store, keys).cookie(cookie).store_timeout(limit).build()?;
+    let sessions =
+        SessionLayer::builder(store, keys).cookie(cookie).store_timeout(limit).build()?;
     let app = site(sessions, HeaderValue::try_from(address.to_string())?);
 
     let stop = stop_signal()?;

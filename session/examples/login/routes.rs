@@ -2,8 +2,8 @@
 
 use axum::Router;
 use axum::extract::Query;
-use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderMap};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -92,7 +92,8 @@ struct Named {
 
 async fn value(session: Session, Query(Named { key }): Query<Named>) -> Answer {
     let kept = session.get::<Kept>(&key).await?;
-    Ok(kept.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |kept| kept.text().into_response()))
+    Ok(kept
+        .map_or_else(|| StatusCode::NOT_FOUND.into_response(), |kept| kept.text().into_response()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,9 +198,8 @@ impl IntoResponse for Refusal {
                 let why = format!("{name} has 1 to {LONGEST} bytes, and no control characters\n");
                 (StatusCode::BAD_REQUEST, why).into_response()
             }
-            Self::NoNumber => {
-                (StatusCode::CONFLICT, "there is something that cannot be counted\n").into_response()
-            }
+            Self::NoNumber => (StatusCode::CONFLICT, "there is something that cannot be counted\n")
+                .into_response(),
         }
     }
 }

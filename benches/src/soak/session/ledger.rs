@@ -70,7 +70,8 @@ impl Books {
         self.unexplained += u64::from(user.counter != user.acknowledged + resolved);
         let both = user.unknown.iter().chain(&user.refused);
         self.twice += both.filter(|times| **times > 1).count() as u64;
-        self.applied_though_refused += user.refused.iter().filter(|times| **times > 0).count() as u64;
+        self.applied_though_refused +=
+            user.refused.iter().filter(|times| **times > 0).count() as u64;
     }
 
     /// Adds those of other users.

@@ -107,7 +107,9 @@ impl Crowd {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over.load(Relaxed) {
             tick.tick().await;
-            let Some(user) = self.users.get(chance.usize(..self.users.len().max(1))) else { return };
+            let Some(user) = self.users.get(chance.usize(..self.users.len().max(1))) else {
+                return;
+            };
             match chance.u8(..10) {
                 0..5 => self.increment(user).await,
                 5..7 => self.read(user).await,
