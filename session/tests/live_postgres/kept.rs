@@ -130,3 +130,14 @@ async fn what_somebody_else_wrote_into_a_row_is_an_error_and_no_panic() {
     assert!(store.delete(&key(1)).await.unwrap(), "it can be ended all the same");
     assert_eq!(patch(&store, 1, &set("a", 1), Guard::Exists).await, Patched::Gone);
 }
+
+#[tokio::test]
+async fn a_pool_of_the_application_will_do() {
+    let Some(server) = server().await else { return };
+    let pool =
+        deadpool_postgres::Manager::new(server.url().parse().unwrap(), tokio_postgres::NoTls);
+    let pool = deadpool_postgres::Pool::builder(pool).max_size(2).build().unwrap();
+    let store = terrace_session::store::Postgres::from_pool(pool).connect().await.unwrap();
+    create(&store, 1, &stranger()).await;
+    assert!(load(&store, 1).await.is_some());
+}

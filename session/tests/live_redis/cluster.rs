@@ -75,7 +75,8 @@ async fn a_login_moves_to_another_slot_in_three_trips_with_its_load() {
         assert_eq!(loaded.record.values.len(), 1);
         // The old key is removed when nobody waits any more.
         let name = session_name("terrace", &old);
-        until("its removal", async || ask::<u64>(&mut connection, &["EXISTS", &name]).await == 0).await;
+        until("its removal", async || ask::<u64>(&mut connection, &["EXISTS", &name]).await == 0)
+            .await;
         let after = commands(&mut connection).await;
         let asked = |name: &str| after.get(name).unwrap_or(&0) - before.get(name).unwrap_or(&0);
         // In the first round the server reads the scripts.

@@ -102,11 +102,11 @@ fn of(code: &SqlState) -> Meaning {
         // A crash of the server does not wait for anything: the commit may be on disk, and the answer was to follow.
         ("57P02" | "40003" | "08007", _) => Meaning::Unknown,
         ("23505", _) => Meaning::Duplicate,
-        // A replica; and a statement that was prepared for what is there no more.
-        ("25006" | "26000" | "0A000" | "55P03" | "55006", _) => Meaning::Unavailable,
-        // A connection; a deadlock or a conflict with recovery; no room; stopped, by an operator or the time
-        // limit, or shutting down; a disk.
-        (_, "08" | "40" | "53" | "57" | "58") => Meaning::Unavailable,
+        // A replica, a statement that was prepared for what is there no more, a lock that is not to be had. Then
+        // whole classes: a connection; a deadlock or a conflict with recovery; no room; stopped, by an operator or the
+        // time limit, or shutting down; a disk.
+        ("25006" | "26000" | "0A000" | "55P03" | "55006", _)
+        | (_, "08" | "40" | "53" | "57" | "58") => Meaning::Unavailable,
         _ => Meaning::Invalid,
     }
 }
