@@ -113,7 +113,9 @@ impl Crowd {
             match chance.u8(..10) {
                 0..5 => self.increment(user).await,
                 5..7 => self.read(user).await,
-                _ => self.look(user).await,
+                _ => {
+                    self.look(user).await;
+                }
             }
         }
     }
