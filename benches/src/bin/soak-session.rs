@@ -88,7 +88,8 @@ async fn run(cli: &Cli) -> Result<(), Error> {
         "cargo xtask soak session --seconds {} --users {} --clients {} --rate {} --kill-every-ms {} --seed {seed}",
         cli.seconds, cli.users, cli.clients, cli.rate, cli.kill_every_ms
     ))
-    .with("processes", "3 of the example login, one store, `kill -9` of a random one");
+    .with("processes", "3 of the example login, one store, kill -9 of a random one")
+    .with("build", if cfg!(debug_assertions) { "debug" } else { "release" });
     let failed = [&on_redis, &on_postgres].into_iter().flat_map(Outcome::findings).next();
     let blind = in_memory.logged_out == 0 || read_then_set.books.below == 0;
     let page = to_markdown(
