@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use terrace_benches::soak::session::{LoginStorm, Outcome, Writes, storm};
+use terrace_benches::soak::session::{LoginStorm, Outcome, Repeats, Writes, storm};
 use terrace_benches::soak::{Aftermath, Storm, Target, raise};
 use terrace_testkit::process::cargo_example;
 use terrace_testkit::{Postgres, Redis, tools};
@@ -68,6 +68,7 @@ fn login_storm(login: PathBuf) -> LoginStorm {
         duration: Duration::from_secs(15),
         kill_every: Duration::from_secs(2),
         writes: Writes::Increment,
+        repeats: Repeats::Safe,
         seed: fastrand::u64(..),
     }
 }
@@ -119,4 +120,20 @@ async fn control_clients_that_read_and_then_set_lose_increments() {
     let outcome = storm(&all, &redis.url()).await.unwrap();
     tell("read, then set", all.seed, &outcome);
     assert!(outcome.books.below > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_a_balancer_that_sends_increments_again_doubles_some() {
+    let Some(login) = example("login") else { return };
+    if tools::require_or_skip("redis-server").is_none() {
+        return;
+    }
+    let redis = Redis::start().await.unwrap();
+    let (users, repeats) = (20, Repeats::Everything);
+    // A process dies over some increment that it has just applied; often enough for it to be certain.
+    let (duration, kill_every) = (Duration::from_secs(8), Duration::from_millis(250));
+    let all = LoginStorm { users, duration, repeats, kill_every, ..login_storm(login) };
+    let outcome = storm(&all, &redis.url()).await.unwrap();
+    tell("everything sent again", all.seed, &outcome);
+    assert!(outcome.books.unexplained > 0);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use terrace_benches::results::{self, Provenance};
 use terrace_benches::soak::Error;
-use terrace_benches::soak::session::{LoginStorm, Outcome, Writes, storm, to_markdown};
+use terrace_benches::soak::session::{LoginStorm, Outcome, Repeats, Writes, storm, to_markdown};
 use terrace_testkit::process::cargo_example;
 use terrace_testkit::{Postgres, Redis};
 
@@ -67,6 +67,7 @@ async fn run(cli: &Cli) -> Result<(), Error> {
         duration: Duration::from_secs(cli.seconds),
         kill_every: Duration::from_millis(cli.kill_every_ms),
         writes: Writes::Increment,
+        repeats: Repeats::Safe,
         seed,
     };
     let redis = Redis::start().await?;
@@ -78,6 +79,10 @@ async fn run(cli: &Cli) -> Result<(), Error> {
 
     // Short, and with few users: they have to fail, which they do at once.
     let few = LoginStorm { users: 20, duration: Duration::from_secs(6), ..all };
+    let often = Duration::from_millis(500);
+    let doubling = LoginStorm { repeats: Repeats::Everything, kill_every: often, ..few.clone() };
+    let doubled = storm(&doubling, &redis.url()).await?;
+    report("control: everything sent again", &doubled);
     let in_memory = storm(&few, "memory").await?;
     report("control: memory", &in_memory);
     let two = LoginStorm { users: 2, writes: Writes::ReadThenSet, ..few };
@@ -91,7 +96,9 @@ async fn run(cli: &Cli) -> Result<(), Error> {
     .with("processes", "3 of the example login, one store, kill -9 of a random one")
     .with("build", if cfg!(debug_assertions) { "debug" } else { "release" });
     let failed = [&on_redis, &on_postgres].into_iter().flat_map(Outcome::findings).next();
-    let blind = in_memory.logged_out == 0 || read_then_set.books.below == 0;
+    let blind = in_memory.logged_out == 0
+        || read_then_set.books.below == 0
+        || doubled.books.unexplained == 0;
     let page = to_markdown(
         &provenance,
         &[
@@ -99,6 +106,7 @@ async fn run(cli: &Cli) -> Result<(), Error> {
             ("PostgreSQL", on_postgres),
             ("control: memory", in_memory),
             ("control: read, then set", read_then_set),
+            ("control: everything sent again", doubled),
         ],
     );
     print!("{page}");

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 pub use self::ledger::{Books, Settled};
 use self::load::Crowd;
+pub use self::site::Repeats;
 use self::site::{Processes, Program};
 use super::Error;
 use crate::results::Provenance;
@@ -46,6 +47,8 @@ pub struct LoginStorm {
     pub kill_every: Duration,
     /// How clients count.
     pub writes: Writes,
+    /// What the balancer sends again when a process dies over it.
+    pub repeats: Repeats,
     /// Of who is killed, and who does what.
     pub seed: u64,
 }
@@ -118,7 +121,7 @@ pub async fn storm(storm: &LoginStorm, store: &str) -> Result<Outcome, Error> {
         key_file: directory.path().join("session.keys"),
     };
     let mut processes = Processes::start(program, storm.processes).await?;
-    let site = processes.balancer(storm.seed)?;
+    let site = processes.balancer(storm.repeats, storm.seed)?;
     let crowd = Crowd::gather(site, storm.users, storm.clients, storm.writes).await?;
 
     let clients = crowd.act(storm.clients, storm.rate, storm.seed);
@@ -197,8 +200,8 @@ pub fn to_markdown(provenance: &Provenance, storms: &[(&str, Outcome)]) -> Strin
         let _ = writeln!(page, "- {name}: {said}.");
     }
     page.push_str(
-        "\nThe controls have to fail: with a store in each process's memory people are logged out, and clients that \
-         read a number and set the next one lose increments.\n",
+        "\nThe controls have to fail: with a store in each process's memory people are logged out, clients that read a \
+         number and set the next one lose increments, and a balancer that sends every request again doubles some.\n",
     );
     page
 }

@@ -8,8 +8,8 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty};
 use terrace_lb::completion::AtBodyEnd;
 use terrace_lb::health::HealthConfig;
-use terrace_lb::proxy::{HttpCheck, HttpRetry, ProxyBody, ReverseProxy, Upstream};
-use terrace_lb::{Balance, Endpoint};
+use terrace_lb::proxy::{HttpCheck, HttpRetry, ProxyBody, ReverseProxy, Upstream, UpstreamError};
+use terrace_lb::{Balance, Endpoint, Retry, Sent};
 use terrace_testkit::Process;
 use terrace_testkit::ports::Port;
 use tower::ServiceExt;
@@ -19,7 +19,38 @@ use crate::soak::{Error, PATIENCE};
 /// Longer than a process takes for any request: what is not answered by then never will be.
 const ANSWER: Duration = Duration::from_secs(10);
 
-type Proxy = ReverseProxy<Balance<Upstream, Request<ProxyBody>, AtBodyEnd, HttpRetry>>;
+type Proxy = ReverseProxy<Balance<Upstream, Request<ProxyBody>, AtBodyEnd, Repeats>>;
+
+/// What the balancer sends a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// What was not sent, or does no harm twice: [`HttpRetry`].
+    Safe,
+    /// Everything, increments that may have been applied among it. A control.
+    Everything,
+}
+
+impl Retry<Request<ProxyBody>, UpstreamError<ProxyBody>> for Repeats {
+    fn save(&self, request: &Request<ProxyBody>) -> Option<Request<ProxyBody>> {
+        if *self == Self::Safe {
+            return HttpRetry.save(request);
+        }
+        // No request here has a body.
+        let mut copy = Request::new(ProxyBody::empty());
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.headers_mut() = request.headers().clone();
+        Some(copy)
+    }
+
+    fn sent(&self, error: &UpstreamError<ProxyBody>) -> Sent {
+        HttpRetry.sent(error)
+    }
+
+    fn reclaim(&self, error: &mut UpstreamError<ProxyBody>) -> Option<Request<ProxyBody>> {
+        HttpRetry.reclaim(error)
+    }
+}
 
 /// How a process is started.
 #[derive(Debug, Clone)]
@@ -56,8 +87,8 @@ impl Processes {
         Ok(())
     }
 
-    /// What a client asks. An increment is sent once: the balancer repeats only what was not sent, or may be repeated.
-    pub(super) fn balancer(&self, seed: u64) -> Result<Site, Error> {
+    /// What a client asks.
+    pub(super) fn balancer(&self, repeats: Repeats, seed: u64) -> Result<Site, Error> {
         let endpoints = self.all.iter().map(|(port, _)| {
             let address = port.addr().to_string();
             Ok(Endpoint::new(&*address, Upstream::new(&address)?)?)
@@ -71,7 +102,7 @@ impl Processes {
             .health(HttpCheck::new("/page.css")?, health)
             .seed(seed)
             .http()
-            .retry(HttpRetry)
+            .retry(repeats)
             .spawn()?;
         Ok(Site { proxy: ReverseProxy::new(balance) })
     }
