@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
+use tokio::sync::Barrier;
 
 use super::report::Failure;
-use crate::clock::Clock;
-use crate::clock::{ManualClock, UnixMillis};
+use crate::clock::{Clock, ManualClock, UnixMillis};
 use crate::expiry::{Lifetime, Touch};
 use crate::record::{Device, Limits, Name, Patch, Record, Value, Values};
 use crate::store::{
@@ -157,6 +158,25 @@ impl Ground {
     pub(super) fn now(&self) -> UnixMillis {
         self.clock.now()
     }
+}
+
+/// Runs them at the same time, as tasks that begin together.
+pub(super) async fn at_once<T, F>(futures: impl IntoIterator<Item = F>) -> Result<Vec<T>, Failure>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let futures: Vec<_> = futures.into_iter().collect();
+    let barrier = Arc::new(Barrier::new(futures.len()));
+    let tasks = futures.into_iter().map(|future| {
+        let barrier = Arc::clone(&barrier);
+        tokio::spawn(async move {
+            barrier.wait().await;
+            future.await
+        })
+    });
+    let done = try_join_all(tasks).await;
+    done.map_err(|error| Failure::new("a task that ends", error))
 }
 
 /// `got` has to be `expected`.

@@ -78,6 +78,10 @@ impl Failure {
     pub(super) fn new(expected: impl fmt::Display, got: impl fmt::Display) -> Self {
         Self { expected: expected.to_string(), got: got.to_string() }
     }
+
+    pub(super) fn in_round(self, round: usize) -> Self {
+        Self { got: format!("{} (round {round})", self.got), ..self }
+    }
 }
 
 impl From<StoreError> for Failure {

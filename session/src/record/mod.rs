@@ -7,7 +7,6 @@ mod value;
 
 pub use device::Device;
 pub use name::{InvalidName, Name};
-pub(crate) use patch::fits;
 pub use patch::{Limits, Patch, apply, size};
 pub use value::Value;
 

@@ -70,8 +70,7 @@ pub fn apply(values: &mut Values, patch: &Patch, limits: Limits) -> bool {
     true
 }
 
-/// Whether changes leave no more than the limits allow.
-pub(crate) fn fits(values: &Values, patch: &Patch, limits: Limits) -> bool {
+fn fits(values: &Values, patch: &Patch, limits: Limits) -> bool {
     let kept = || {
         let gone = |name: &Name| patch.set.contains_key(name) || patch.remove.contains(name);
         values.iter().filter(move |(name, _)| !gone(name))

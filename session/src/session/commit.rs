@@ -38,7 +38,7 @@ impl Session {
     pub async fn commit(&self) -> Result<(), SessionError> {
         let turn = self.turn().await;
         self.state().accessed = true;
-        let done = self.write(&turn).await;
+        let done = self.write(&turn, false).await;
         let mut state = self.state();
         if done.is_ok() {
             state.trouble.values = None;
@@ -73,7 +73,7 @@ impl Session {
     pub(crate) async fn close(&self, status: StatusCode) -> Closing {
         let turn = self.turn().await;
         self.drop_unkept(&mut self.state(), status);
-        let failure = self.write(&turn).await.err();
+        let failure = self.write(&turn, true).await.err();
         self.closing(&mut self.state(), status, failure, &turn)
     }
 
@@ -114,24 +114,27 @@ impl Session {
     }
 
     /// Sends all changes, and renews an id that is due.
-    async fn write(&self, _turn: &Turn) -> Result<(), SessionError> {
-        let plan = {
+    async fn write(&self, _turn: &Turn, last: bool) -> Result<(), SessionError> {
+        let (plan, patch) = {
             let mut state = self.state();
             self.read_cookie(&mut state);
-            let writable = if state.log.is_empty() { Ok(()) } else { state.writable() };
-            writable?;
-            plan::commit(&state, &self.shared().expiry)
+            let plan = plan::commit(&state, &self.shared().expiry);
+            if plan == Commit::Nothing {
+                return Ok(());
+            }
+            state.writable()?;
+            (plan, state.log.patch())
         };
         match plan {
             Commit::Nothing => Ok(()),
-            Commit::Create(values) => self.create(values).await,
-            Commit::Patch(patch) => self.patch(&patch).await,
-            Commit::Renew(patch) if patch.is_empty() => {
+            Commit::Create => self.create(patch.set).await,
+            Commit::Patch => self.patch(&patch, last).await,
+            Commit::Renew if patch.is_empty() => {
                 // Nothing depends on it: the next request tries again, under the old id, which works until then.
                 let _ = self.renew_with(patch).await;
                 Ok(())
             }
-            Commit::Renew(patch) => self.renew_with(patch).await,
+            Commit::Renew => self.renew_with(patch).await,
         }
     }
 
@@ -156,14 +159,18 @@ impl Session {
         }
     }
 
-    async fn patch(&self, patch: &Patch) -> Result<(), SessionError> {
+    async fn patch(&self, patch: &Patch, last: bool) -> Result<(), SessionError> {
         let Some(held) = self.state().held().cloned() else { return Err(SessionError::Gone) };
         let patched = self.shared().patch(&held.key, patch, Guard::Exists).await?;
         let mut state = self.state();
         match patched {
             Patched::Applied { version } => {
                 state.log.done(patch);
-                state.patched(patch, version);
+                if last {
+                    state.patched_last();
+                } else {
+                    state.patched(patch, version);
+                }
                 Ok(())
             }
             Patched::Full => Err(SessionError::Full),
@@ -197,9 +204,11 @@ impl Session {
                 state.moved(held, loaded);
                 Ok(())
             }
-            Rotated::Moved if patch.is_empty() => Ok(()),
             // Somebody else has renewed it. The old key still leads to it.
-            Rotated::Moved => self.patch(&patch).await,
+            Rotated::Moved => {
+                self.state().overtaken();
+                if patch.is_empty() { Ok(()) } else { self.patch(&patch, false).await }
+            }
             Rotated::Gone => {
                 self.state().ended();
                 Err(SessionError::Gone)

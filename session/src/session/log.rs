@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Name, Patch, Value, Values};
+use crate::record::{Limits, Name, Patch, Value, Values};
 
 /// The last wish for each name: others of the same name are of the past.
 #[derive(Debug, Default)]
@@ -52,6 +52,29 @@ impl Log {
             }
         }
         patch
+    }
+
+    /// Whether there is room for the wishes beside what is there. Wishes that something be gone always have it.
+    ///
+    /// The store decides in the end, by what is there then.
+    pub(crate) fn fits(&self, there: Option<&Values>, limits: Limits) -> bool {
+        let wanted = self.wishes.iter().filter_map(|(name, wish)| Some((name, wish.value.as_ref()?)));
+        let kept = there.into_iter().flatten().filter(|(name, _)| !self.wishes.contains_key(*name));
+        let (mut bytes, mut values, mut longest, mut wants) = (0, 0, 0, false);
+        for (name, value) in wanted {
+            let length = value.as_json().len();
+            (bytes, values) = (bytes + name.as_str().len() + length, values + 1);
+            (longest, wants) = (longest.max(length), true);
+        }
+        for (name, value) in kept {
+            (bytes, values) = (bytes + name.as_str().len() + value.as_json().len(), values + 1);
+        }
+        !wants || (bytes <= limits.bytes && values <= limits.values && longest <= limits.value)
+    }
+
+    /// Whether a value is to be set.
+    pub(crate) fn sets(&self) -> bool {
+        self.wishes.values().any(|wish| wish.value.is_some())
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -84,6 +84,16 @@ proptest! {
     }
 
     #[test]
+    fn a_log_fits_where_its_patch_fits(
+        ops in ops(), there in there(), bytes in 0usize..10, values in 0usize..5, value in 0usize..2,
+    ) {
+        let limits = Limits { bytes, values, value };
+        let log = logged(&ops, &there);
+        let fits = apply(&mut there.clone(), &log.patch(), limits);
+        prop_assert_eq!(log.fits(Some(&there), limits), fits);
+    }
+
+    #[test]
     fn what_was_done_is_not_done_again(ops in ops(), there in there()) {
         let mut log = logged(&ops, &there);
         let patch = log.patch();

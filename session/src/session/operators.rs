@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::turn::to_its_end;
 use crate::error::SessionError;
 use crate::layer::Shared;
 use crate::store::{Epoch, Listed};
@@ -41,11 +42,15 @@ impl Sessions {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, it may have been done. It may be done twice.
+    /// Once begun, it is finished, whoever waits for it. It may be done twice.
     pub async fn revoke(&self, user: &str) -> Result<u64, SessionError> {
-        let ended = self.shared.revoke(&self.shared.keys.subject(user), None).await?;
-        self.shared.telemetry.security(Security::Revoke);
-        Ok(ended)
+        let (shared, subject) = (Arc::clone(&self.shared), self.shared.keys.subject(user));
+        to_its_end(async move {
+            let ended = shared.revoke(&subject, None).await?;
+            shared.telemetry.security(Security::Revoke);
+            Ok(ended)
+        })
+        .await
     }
 
     /// A user's epoch, for [`Login::epoch`](crate::Login::epoch): to be asked for before their password is looked at.

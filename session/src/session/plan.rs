@@ -6,29 +6,27 @@ use super::state::{Place, State};
 use crate::error::SessionError;
 use crate::expiry::Expiry;
 use crate::layer::GRACE;
-use crate::record::{Patch, Values};
 use crate::store::Loaded;
 
 /// What a commit asks of the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Commit {
     Nothing,
     /// There was no session, and there is something to keep.
-    Create(Values),
-    Patch(Patch),
+    Create,
+    Patch,
     /// The id is old: a new one, with the changes on the way.
-    Renew(Patch),
+    Renew,
 }
 
 /// What a commit has to do.
 pub(crate) fn commit(state: &State, expiry: &Expiry) -> Commit {
-    let patch = state.log.patch();
     match &state.place {
-        Place::Here(_, loaded) if !state.closed && is_renewal_due(loaded, expiry) => {
-            Commit::Renew(patch)
-        }
-        Place::Here(..) | Place::Token(_) if !patch.is_empty() => Commit::Patch(patch),
-        Place::Nowhere if !patch.set.is_empty() => Commit::Create(patch.set),
+        Place::Here(_, loaded) if !state.closed && is_renewal_due(loaded, expiry) => Commit::Renew,
+        Place::Here(..) | Place::Token(_) if !state.log.is_empty() => Commit::Patch,
+        Place::Nowhere if state.log.sets() => Commit::Create,
+        // Where nothing can be written, the log says so.
+        Place::Copy(..) | Place::Away(..) | Place::Gone if !state.log.is_empty() => Commit::Patch,
         _ => Commit::Nothing,
     }
 }
@@ -93,3 +91,7 @@ pub(crate) fn verdict(status: StatusCode, failure: &SessionError) -> Verdict {
         _ => Verdict::Replace(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

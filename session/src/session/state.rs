@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::log::Log;
 use crate::error::SessionError;
 use crate::layer::Outage;
-use crate::record::{Limits, Patch, Record, Values, apply, fits};
+use crate::record::{Limits, Patch, Record, Values, apply};
 use crate::store::Loaded;
 use crate::token::{SessionKey, Token};
 
@@ -151,10 +151,7 @@ impl State {
 
     /// Whether what is wished for fits in.
     pub(crate) fn has_room(&self, limits: Limits) -> Result<(), SessionError> {
-        let none = Values::new();
-        let there = self.values().map_or(&none, |values| &**values);
-        let patch = self.log.patch();
-        let room = patch.set.is_empty() || fits(there, &patch, limits);
+        let room = self.log.fits(self.values().map(|values| &**values), limits);
         if room { Ok(()) } else { Err(SessionError::Full) }
     }
 
@@ -186,6 +183,20 @@ impl State {
         self.place = Place::Gone;
         self.send = Send::Keep;
         self.log.clear();
+    }
+
+    /// The store has taken these changes with the head of the response about to leave. Whoever still asks is told what is there
+    /// then.
+    pub(crate) fn patched_last(&mut self) {
+        self.written = true;
+        if let Place::Here(held, _) = &self.place {
+            self.place = Place::Token(held.clone());
+        }
+    }
+
+    /// Somebody else has moved the session on, and has its new token sent. Sending this one could take the place of it.
+    pub(crate) fn overtaken(&mut self) {
+        self.send = Send::Keep;
     }
 
     /// The store has taken these changes, and counts this version now.

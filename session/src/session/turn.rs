@@ -78,14 +78,21 @@ impl Session {
             drop(turn);
             done
         };
-        match Handle::try_current() {
-            Ok(runtime) => match runtime.spawn(work).await {
-                Ok(done) => done,
-                Err(ended) => Err(StoreError::Unknown(ended.into()).into()),
-            },
-            // Not on tokio: then it ends with its caller.
-            Err(_) => work.await,
-        }
+        to_its_end(work).await
+    }
+}
+
+/// Does something also if nobody waits for it any more.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, SessionError>> + Send + 'static,
+) -> Result<T, SessionError> {
+    match Handle::try_current() {
+        Ok(runtime) => match runtime.spawn(work).await {
+            Ok(done) => done,
+            Err(ended) => Err(StoreError::Unknown(ended.into()).into()),
+        },
+        // Not on tokio: then it ends with its caller.
+        Err(_) => work.await,
     }
 }
 

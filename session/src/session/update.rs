@@ -48,24 +48,16 @@ impl Session {
         let turn = self.begin_late().await;
         let mut tries = 0;
         loop {
-            let base = {
-                let mut state = self.state();
-                let base = base(&state, &name);
-                self.noted(&mut state, Asked::Values, base)?
-            };
+            let base = self.base(&name)?;
             let old = base.value.as_ref().map(Value::to).transpose();
             let old = old.map_err(|source| SessionError::value(name.as_str(), source))?;
             let new = change(old);
             let (_, value) = self.entry(name.as_str(), &new)?;
             let done = self.put(&name, value, base.of.as_ref()).await;
-            let mut state = self.state();
-            if self.noted(&mut state, Asked::Values, done)? {
-                state.trouble.values = None;
-                drop(state);
+            if self.settled(done)? {
                 drop(turn);
                 return Ok(new);
             }
-            drop(state);
             // Whoever does not know the version asks for it by trying.
             let knew = base.of.is_some_and(|(_, version)| version != 0);
             tries += usize::from(knew);
@@ -78,6 +70,20 @@ impl Session {
                 tokio::time::sleep(Duration::from_micros(wait)).await;
             }
         }
+    }
+
+    fn base(&self, name: &Name) -> Result<Base, SessionError> {
+        let mut state = self.state();
+        let base = base(&state, name);
+        self.noted(&mut state, Asked::Values, base)
+    }
+
+    fn settled(&self, done: Result<bool, SessionError>) -> Result<bool, SessionError> {
+        let mut state = self.state();
+        if let Ok(true) = done {
+            state.trouble.values = None;
+        }
+        self.noted(&mut state, Asked::Values, done)
     }
 
     /// Puts a value in, and says whether that was done.

@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod sweeper;
 mod transition;
 mod types;
 
@@ -26,6 +27,7 @@ pub use postgres::{Postgres, PostgresBuilder};
 pub use redis::Redis;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Sqlite, SqliteBuilder, SqliteError, SqliteErrorKind};
+pub use sweeper::{Sweeper, Sweeping};
 pub use types::{
     Authentication, Capabilities, Change, Created, Epoch, Guard, Listed, Loaded, NewSession,
     Patched, Rotated, Rotation, Subject, SubjectLimit, WhenFull,

@@ -128,7 +128,7 @@ async fn child() {
         }
         Work::Boasts => {
             println!("0");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{FutureExt, join_all};
@@ -12,10 +13,11 @@ use terrace_session::expiry::{Lifetime, Touch};
 use terrace_session::record::{Device, Limits, Patch};
 use terrace_session::store::{
     Authentication, Change, Created, Guard, NewSession, Patched, Rotated, Rotation, Sqlite,
-    SqliteError, SqliteErrorKind, Store,
+    SqliteError, SqliteErrorKind, Store, Sweeper, Sweeping,
 };
 use terrace_session::token::Tag;
 use terrace_session::{ManualClock, StoreError, Subject, UnixMillis};
+use tokio::time::{sleep, timeout};
 
 use crate::{PATIENCE, a_session, count, create, key, set_count};
 
@@ -47,12 +49,15 @@ async fn refused(path: &Path) -> SqliteError {
 
 #[tokio::test]
 async fn who_creates_a_file_at_once_gets_the_same_one() {
-    let (_directory, file) = file();
-    let stores = join_all((0..8).map(|_| Sqlite::open(&file))).await;
-    let stores: Vec<Sqlite> = stores.into_iter().collect::<Result<_, _>>().unwrap();
-    create(&stores[0], key(1)).await;
-    for store in &stores {
-        assert_eq!(count(store, key(1)).await, 0);
+    // Often enough that some look while another is making the tables.
+    for _ in 0..20 {
+        let (_directory, file) = file();
+        let stores = join_all((0..8).map(|_| Sqlite::open(&file))).await;
+        let stores: Vec<Sqlite> = stores.into_iter().collect::<Result<_, _>>().unwrap();
+        create(&stores[0], key(1)).await;
+        for store in &stores {
+            assert_eq!(count(store, key(1)).await, 0);
+        }
     }
 }
 
@@ -282,4 +287,27 @@ async fn what_is_swept_takes_its_values_along() {
             raw.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 0, "{table}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweeper_keeps_the_file_small() {
+    let (_directory, file) = file();
+    let clock = ManualClock::at(UnixMillis(1_800_000_000_000));
+    let store = Sqlite::builder(&file).clock(clock.clone()).open().await.unwrap();
+    for number in 0..25 {
+        create(&store, key(number)).await;
+    }
+    clock.advance(a_session().lifetime.idle);
+    create(&store, key(100)).await;
+    let _sweeper = Sweeper::spawn(Arc::new(store.clone()), Sweeping::default().batch(10));
+    let raw = Connection::open(&file).unwrap();
+    let rows = || raw.query_row("SELECT count(*) FROM sessions", [], |row| row.get::<_, i64>(0));
+    timeout(Duration::from_secs(120), async {
+        while rows().unwrap() > 1 {
+            sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await
+    .expect("it does not sweep");
+    assert_eq!(count(&store, key(100)).await, 0);
 }

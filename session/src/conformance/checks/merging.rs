@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
-use tokio::sync::Barrier;
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
 
-use super::super::ground::{Ground, Verdict, applied, holds, removing, same, setting, subject};
+use super::super::ground::{
+    Ground, IDLE, Verdict, applied, at_once, holds, removing, same, setting, subject,
+};
 use super::super::report::Failure;
 use crate::record::Limits;
 use crate::store::{Guard, Patched};
@@ -33,7 +35,7 @@ async fn a_patch_sets_and_removes(ground: Ground) -> Verdict {
 async fn a_patch_is_no_use(ground: Ground) -> Verdict {
     let key = ground.stranger(&[]).await?;
     let before = ground.found(&key).await?.record;
-    ground.clock.advance(super::super::ground::IDLE / 2);
+    ground.clock.advance(IDLE / 2);
     applied(&ground.set(&key, "a", "1").await?)?;
     let after = ground.found(&key).await?.record;
     same("its last use", &before.last_seen, &after.last_seen)?;
@@ -77,39 +79,34 @@ async fn a_stale_version_changes_nothing_and_shows_what_is_there(ground: Ground)
 async fn two_patches_at_once_keep_both(ground: Ground) -> Verdict {
     for round in 0..50 {
         let key = ground.stranger(&[("old", "0")]).await?;
-        let barrier = Arc::new(Barrier::new(2));
-        let patch = |name: &'static str| {
-            let (ground, barrier) = (ground.clone(), Arc::clone(&barrier));
-            tokio::spawn(async move {
-                barrier.wait().await;
-                ground.set(&key, name, "1").await
-            })
+        let patch = |name| {
+            let ground = ground.clone();
+            async move { ground.set(&key, name, "1").await }
         };
-        for patched in try_join_all([patch("a"), patch("b")]).await.map_err(died)? {
+        for patched in at_once([patch("a"), patch("b")]).await? {
             applied(&patched?)?;
         }
-        let kept = ground.holds(&key, &[("a", "1"), ("b", "1"), ("old", "0")]).await;
-        kept.map_err(|failure| Failure {
-            got: format!("{} in round {round}", failure.got),
-            ..failure
-        })?;
+        let both = ground.holds(&key, &[("a", "1"), ("b", "1"), ("old", "0")]).await;
+        both.map_err(|failure| failure.in_round(round))?;
     }
     Ok(())
 }
 
 async fn ten_thousand_increments_are_ten_thousand(ground: Ground) -> Verdict {
     let key = ground.stranger(&[("n", "0")]).await?;
-    let increment = || {
-        let ground = ground.clone();
-        tokio::spawn(async move {
+    // More at a time find no other fault: they only lose more often.
+    let turns = Arc::new(Semaphore::new(8));
+    let add = |_| {
+        let (ground, turns) = (ground.clone(), Arc::clone(&turns));
+        async move {
             for _ in 0..100 {
+                let _turn = turns.acquire().await;
                 increment(&ground, &key).await?;
             }
             Ok::<(), Failure>(())
-        })
+        }
     };
-    let tasks: Vec<_> = (0..100).map(|_| increment()).collect();
-    for done in try_join_all(tasks).await.map_err(died)? {
+    for done in at_once((0..100).map(add)).await? {
         done?;
     }
     ground.holds(&key, &[("n", "10000")]).await
@@ -132,34 +129,36 @@ async fn increment(ground: &Ground, key: &SessionKey) -> Verdict {
 }
 
 async fn a_logout_is_not_undone_by_a_patch_in_flight(ground: Ground) -> Verdict {
-    for _ in 0..200 {
-        let alice = subject("alice");
+    let alice = subject("alice");
+    for round in 0..100 {
         let key = ground.logged_in(&alice).await?;
-        let barrier = Arc::new(Barrier::new(3));
-        let patch = |name: &'static str| {
-            let (ground, barrier) = (ground.clone(), Arc::clone(&barrier));
-            tokio::spawn(async move {
-                barrier.wait().await;
-                for n in 0..5 {
+        let patches = |name| {
+            let ground = ground.clone();
+            async move {
+                for n in 0..4 {
                     let patched = ground.set(&key, name, &n.to_string()).await?;
                     let known = matches!(patched, Patched::Applied { .. } | Patched::Gone);
                     holds("applied or gone", known, patched)?;
                 }
                 Ok::<(), Failure>(())
-            })
+            }
         };
-        let patches = [patch("a"), patch("b")];
-        barrier.wait().await;
-        same("whether it was there", &true, &ground.store.delete(&key).await?)?;
-        for patched in try_join_all(patches).await.map_err(died)? {
-            patched?;
+        let logout = {
+            let ground = ground.clone();
+            async move {
+                // So that in some rounds it comes before, and in some between.
+                for _ in 0..round % 4 {
+                    tokio::task::yield_now().await;
+                }
+                same("whether it was there", &true, &ground.store.delete(&key).await?)
+            }
+        };
+        let all = [patches("a").boxed(), patches("b").boxed(), logout.boxed()];
+        for done in at_once(all).await? {
+            done?;
         }
-        ground.gone(&key).await?;
+        ground.gone(&key).await.map_err(|failure| failure.in_round(round))?;
         same("the subject's sessions", &Vec::new(), &ground.keys_of(&alice).await?)?;
     }
     Ok(())
-}
-
-fn died(error: tokio::task::JoinError) -> Failure {
-    Failure::new("a task that ends", error)
 }

@@ -5,8 +5,17 @@ use std::pin::Pin;
 use super::ground::{Ground, Verdict};
 
 mod creation;
+mod exactness;
+mod expiry;
 mod merging;
-mod rotation;
+mod moving;
+mod racing;
+mod renewal;
+mod revocation;
+mod room;
+mod subject_limit;
+mod subjects;
+mod sweeping;
 
 /// One check.
 pub(super) struct Check {
@@ -28,7 +37,21 @@ use checks;
 
 /// All checks.
 pub(super) fn all() -> impl Iterator<Item = &'static Check> {
-    [creation::CHECKS, merging::CHECKS, rotation::CHECKS].into_iter().flatten()
+    let all = [
+        creation::CHECKS,
+        merging::CHECKS,
+        exactness::CHECKS,
+        room::CHECKS,
+        expiry::CHECKS,
+        moving::CHECKS,
+        renewal::CHECKS,
+        racing::CHECKS,
+        subjects::CHECKS,
+        revocation::CHECKS,
+        subject_limit::CHECKS,
+        sweeping::CHECKS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// The names of all checks.

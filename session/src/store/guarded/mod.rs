@@ -1,24 +1,7 @@
-//! A store that is given up on in time.
+//! A store that is given up on in time: a time limit for each operation, and a circuit around all of them.
 //!
-//! A store that hangs would take every request with it, and one that refuses would be asked by all of them. So every
-//! operation has a time limit, and after some failures in a row the store is left alone for a pause; then one
-//! request finds out how it is.
-//!
-//! The layer puts this around the store it is given. Use it yourself where you ask a store directly:
-//!
-//! ```
-//! use std::sync::Arc;
-//! use std::time::Duration;
-//! use terrace_session::Store;
-//! use terrace_session::store::{CircuitState, Guarded};
-//!
-//! # fn guard(store: Arc<dyn Store>) {
-//! let as_it_comes = Guarded::new(Arc::clone(&store));
-//! assert_eq!(as_it_comes.state(), CircuitState::Closed);
-//!
-//! let far_away = Guarded::new(store).time_limit(Duration::from_secs(1)).failures(3);
-//! # let _ = far_away; }
-//! ```
+//! What decides is in `circuit`, and knows no store and no clock; `within` is a timer that costs nothing for stores that
+//! are ready at once.
 
 mod circuit;
 mod within;
@@ -57,7 +40,11 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A sweep deletes as many rows as it is told to, and nobody waits for it.
 const SWEEP_LIMIT: Duration = Duration::from_secs(30);
 
-/// A store with a time limit for each operation and a circuit that opens when it fails. See the [module](self).
+/// A store with a time limit for each operation, and a circuit that opens when it fails.
+///
+/// A store that hangs would take every request with it, and one that is down would be asked by all of them. So after some
+/// failures in a row the store is left alone for a pause; then one request finds out how it is. The layer puts
+/// this around the store that it is given.
 ///
 /// An operation that takes too long is [`StoreError::Unknown`] because of a [`TimedOut`], also if it only reads. While
 /// the circuit is open, operations are [`StoreError::Unavailable`] because of a [`CircuitOpen`]. Only what says that
@@ -65,6 +52,26 @@ const SWEEP_LIMIT: Duration = Duration::from_secs(30);
 ///
 /// A [`sweep`](Store::sweep) may take 30 seconds. It is refused unless the circuit is closed, and what becomes of it does
 /// not count: it is no measure for a request.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use terrace_session::store::{CircuitState, Guarded, Memory};
+///
+/// let store = Arc::new(Memory::new());
+/// let as_it_comes = Guarded::new(store.clone());
+/// assert_eq!(as_it_comes.state(), CircuitState::Closed);
+///
+/// let far_away = Guarded::new(store).time_limit(Duration::from_secs(1)).failures(3);
+/// # let _ = far_away;
+/// ```
+///
+/// # Cancel safety
+///
+/// As the store's. An operation that is dropped counts neither as an answer nor as a failure; if it was the one to find
+/// out, the next one does.
 pub struct Guarded {
     store: Arc<dyn Store>,
     limit: Duration,

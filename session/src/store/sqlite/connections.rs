@@ -1,4 +1,4 @@
-//! Connections to the file: some to read, and one to write, whose queue is in the order of who came.
+//! Connections to the file: some to read, and one to write.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,17 +8,16 @@ use deadpool::Runtime;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleResult};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::Instant;
 
 use super::error::{SqliteError, SqliteErrorKind};
 use super::file::{self, Role};
+use super::writer::Writer;
 
 #[derive(Debug)]
 pub(super) struct Connections {
     path: Arc<Path>,
-    patience: Duration,
     readers: Pool<Opener>,
-    writer: Pool<Opener>,
+    writer: Arc<Writer>,
 }
 
 #[derive(Debug)]
@@ -53,27 +52,14 @@ impl Connections {
     ) -> Result<Self, SqliteError> {
         let opener = |role| Opener { path: Arc::clone(&path), role, patience };
         drop(opener(Role::Creator).create().await?);
-        let pool = |role, size| {
-            let builder = Pool::builder(opener(role)).max_size(size).runtime(Runtime::Tokio1);
-            let pool = builder.wait_timeout(Some(patience)).build();
-            pool.map_err(|error| SqliteError::because(&path, SqliteErrorKind::Invalid, error))
-        };
-        let (readers, writer) = (pool(Role::Reader, readers.max(1))?, pool(Role::Writer, 1)?);
-        Ok(Self { path, patience, readers, writer })
-    }
-
-    /// Reads, all of it as of one moment.
-    pub(super) async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, SqliteError> {
-        self.run(&self.readers, move |connection, path, _| {
-            let failed = |error| SqliteError::of(path, error);
-            let deferred = TransactionBehavior::Deferred;
-            let transaction = Transaction::new_unchecked(connection, deferred).map_err(failed)?;
-            work(&transaction).map_err(failed)
-        })
-        .await
+        let readers = Pool::builder(opener(Role::Reader))
+            .max_size(readers.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(patience))
+            .build()
+            .map_err(|error| SqliteError::because(&path, SqliteErrorKind::Invalid, error))?;
+        let writer = Arc::new(Writer::new(Arc::clone(&path), patience));
+        Ok(Self { path, readers, writer })
     }
 
     /// Writes, all of it or nothing.
@@ -81,32 +67,24 @@ impl Connections {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        self.run(&self.writer, move |connection, path, patience| {
-            let failed = |error| SqliteError::of(path, error);
-            let transaction = file::begin(connection, patience).map_err(failed)?;
-            let done = work(&transaction).map_err(failed)?;
-            transaction.commit().map_err(|error| SqliteError::of_commit(path, error))?;
-            Ok(done)
-        })
-        .await
+        self.writer.write(work).await
     }
 
+    /// Reads, all of it as of one moment.
+    ///
     /// The connection goes along to the thread that may block, and comes back from there: who gives up leaves it to its
     /// work, and nobody else gets it before that is done.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
-        pool: &Pool<Opener>,
-        work: impl FnOnce(&Connection, &Path, Duration) -> Result<T, SqliteError> + Send + 'static,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, SqliteError> {
-        let began = Instant::now();
-        let connection = pool.get().await.map_err(|error| match error {
+        let connection = self.readers.get().await.map_err(|error| match error {
             PoolError::Backend(error) => error,
             error => SqliteError::because(&self.path, SqliteErrorKind::Busy, error),
         })?;
-        let waited = Instant::now().saturating_duration_since(began);
-        let (path, left) = (Arc::clone(&self.path), self.patience.saturating_sub(waited));
+        let path = Arc::clone(&self.path);
         let done = spawn_blocking(move || {
-            let done = work(&connection, &path, left);
+            let done = look(&connection, work).map_err(|error| SqliteError::of(&path, error));
             if done.as_ref().is_err_and(|error| error.kind() != SqliteErrorKind::Busy) {
                 drop(Object::take(connection));
             }
@@ -114,6 +92,13 @@ impl Connections {
         });
         done.await.unwrap_or_else(|error| Err(ended(&self.path, error)))
     }
+}
+
+fn look<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    work(&*Transaction::new_unchecked(connection, TransactionBehavior::Deferred)?)
 }
 
 /// Why there is no answer from the thread that may block.

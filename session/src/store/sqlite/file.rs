@@ -112,7 +112,11 @@ fn connect(path: &Path, role: Role) -> rusqlite::Result<Connection> {
 /// Looks at whose file it is before it changes anything, also not its kind of log.
 fn prepare(connection: &Connection, path: &Path, role: Role) -> Result<(), SqliteError> {
     let failed = |error| SqliteError::of(path, error);
-    let is_new = look(connection, path)?;
+    // Another process may be making the tables: all of what is looked at has to be of one moment.
+    let moment =
+        Transaction::new_unchecked(connection, TransactionBehavior::Deferred).map_err(failed)?;
+    let is_new = look(&moment, path)?;
+    drop(moment);
     let mode: String =
         connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).map_err(failed)?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -138,6 +142,7 @@ fn prepare(connection: &Connection, path: &Path, role: Role) -> Result<(), Sqlit
     transaction.commit().map_err(failed)
 }
 
+/// Inside a transaction.
 fn look(connection: &Connection, path: &Path) -> Result<bool, SqliteError> {
     let number = |sql| connection.query_row(sql, [], |row| row.get(0));
     let found = || {

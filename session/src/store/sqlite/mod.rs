@@ -1,54 +1,16 @@
 //! Sessions in one SQLite file, for the processes of one machine.
 //!
-//! ```no_run
-//! use terrace_session::store::Sqlite;
-//!
-//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = Sqlite::open("/var/lib/radio/sessions.db").await?;
-//! # let _ = store; Ok(()) }
-//! ```
-//!
-//! With other numbers:
-//!
-//! ```no_run
-//! use std::time::Duration;
-//! use terrace_session::store::Sqlite;
-//!
-//! # async fn open() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = Sqlite::builder("/var/lib/radio/sessions.db")
-//!     .readers(8)
-//!     .patience(Duration::from_millis(100))
-//!     .open()
-//!     .await?;
-//! # let _ = store; Ok(()) }
-//! ```
-//!
-//! # Durability
-//!
-//! What was acknowledged survives the death of any process, `kill -9` included: it is in the file's write-ahead log by
-//! then, in the hands of the operating system. A power cut may take the last moments with it
-//! (`synchronous = NORMAL`): some people log in again, and a logout of that moment may be undone, until the session
-//! ends by itself. That is the price for not waiting for the disk with every write. Who cannot pay it keeps sessions in
-//! PostgreSQL.
-//!
-//! # Several processes
-//!
-//! They share the file, on a local disk: SQLite's locks do not work over a network. One writes at a time; readers wait for
-//! nobody. A load writes only when the use of its session is to be noted, and if that has to wait for too long, it
-//! answers without noting it. The file is created with the process's umask, and its directory has to be writable for
-//! all of them, as SQLite keeps two files beside it. Do not replace it while anybody has it open.
-//!
-//! Somebody has to call [`sweep`](Store::sweep) from time to time: see [`Sweeper`](super::Sweeper). Several
-//! processes may.
-//!
-//! Not for more than a few thousand writes a second, and not for a second machine: use Redis or PostgreSQL there.
+//! `file` opens it and knows its tables, `row` is a session as rows, `work` is what the operations do inside a transaction;
+//! `connections` and `writer` bring that to threads that may block.
 
 mod builder;
 mod connections;
 mod error;
 mod file;
+mod room;
 mod row;
 mod work;
+mod writer;
 
 #[cfg(test)]
 mod tests;
@@ -72,11 +34,57 @@ use crate::expiry::Touch;
 use crate::record::{Limits, Patch};
 use crate::token::SessionKey;
 
-/// Sessions in one SQLite file. See the [module](self).
+/// Sessions in one SQLite file, for the processes of one machine.
+///
+/// Not for more than a few thousand writes a second, and not for a second machine: use Redis or PostgreSQL there.
+///
+/// # Examples
+///
+/// ```no_run
+/// use terrace_session::store::Sqlite;
+///
+/// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Sqlite::open("/var/lib/radio/sessions.db").await?;
+/// # let _ = store; Ok(()) }
+/// ```
+///
+/// With other numbers:
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use terrace_session::store::Sqlite;
+///
+/// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Sqlite::builder("/var/lib/radio/sessions.db")
+///     .readers(8)
+///     .patience(Duration::from_millis(100))
+///     .open()
+///     .await?;
+/// # let _ = store; Ok(()) }
+/// ```
+///
+/// # Durability
+///
+/// What was acknowledged survives the death of any process, `kill -9` included: it is in the file's write-ahead log by
+/// then, in the hands of the operating system. A power cut may take the last moments with it
+/// (`synchronous = NORMAL`): some people log in again, and a logout of that moment may be undone, until the session
+/// ends by itself. That is the price for not waiting for the disk with every write. Who cannot pay it keeps sessions
+/// in PostgreSQL.
+///
+/// # Several processes
+///
+/// They share the file, on a local disk: SQLite's locks do not work over a network. One writes at a time; readers wait
+/// for nobody. A load writes only when the use of its session is to be noted, and if that has to wait for too long,
+/// it answers without noting it.
+///
+/// The file is created with the process's umask. Its directory has to be writable for all of them, as SQLite keeps two
+/// files beside it. Do not replace it while anybody has it open.
+///
+/// Somebody has to sweep, by a [`Sweeper`](super::Sweeper) say. Several processes may.
 ///
 /// # Cancel safety
 ///
-/// What has begun is finished, also if nobody waits for it any more.
+/// What has begun is finished, also if nobody waits for it any more. What has not, is not.
 ///
 /// # Clone
 ///

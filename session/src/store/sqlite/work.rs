@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::room::Room;
 use super::row::{self, Session, bytes, column, storable};
 use crate::clock::UnixMillis;
 use crate::expiry::Touch;
 use crate::record::{self, Limits, Patch, Record};
 use crate::store::{
-    Authentication, Change, Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated,
-    Rotation, Subject, WhenFull, transition,
+    Change, Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation, Subject,
+    transition,
 };
 use crate::token::SessionKey;
 
@@ -70,11 +71,11 @@ pub(super) fn create(
     if Session::find(connection, key, now)?.is_some() {
         return Ok(Created::Exists);
     }
-    let room = new
-        .authentication
-        .as_ref()
-        .map_or(Ok(Room::Enough(Vec::new())), |login| room(connection, login, None, now));
-    let oldest = match room? {
+    let room = match &new.authentication {
+        Some(login) => Room::look(connection, login, None, now)?,
+        None => Room::Enough(Vec::new()),
+    };
+    let oldest = match room {
         Room::Enough(oldest) => oldest,
         Room::Full => return Ok(Created::Full),
         Room::Revoked => return Ok(Created::Revoked),
@@ -138,7 +139,7 @@ pub(super) fn rotate(
     };
     let room = match &rotation.change {
         Change::Login { authentication, .. } => {
-            room(connection, authentication, Some(session.id), now)?
+            Room::look(connection, authentication, Some(session.id), now)?
         }
         Change::Elevate | Change::Renew { .. } => Room::Enough(Vec::new()),
     };
@@ -247,44 +248,6 @@ pub(super) fn sweep(
              (SELECT id FROM sessions WHERE expires <= ?1 ORDER BY expires LIMIT ?2)",
         )?
         .execute(params![column(now), limit])
-}
-
-/// Whether there is room for a login.
-enum Room {
-    /// There is, once these are gone.
-    Enough(Vec<i64>),
-    Full,
-    /// What was proved is of the past.
-    Revoked,
-}
-
-/// Looks for room for a login. `instead_of` goes in any case.
-fn room(
-    connection: &Connection,
-    login: &Authentication,
-    instead_of: Option<i64>,
-    now: UnixMillis,
-) -> rusqlite::Result<Room> {
-    let subject = &*login.subject.id;
-    if let Some(proved) = login.epoch
-        && proved != epoch(connection, subject)?
-    {
-        return Ok(Room::Revoked);
-    }
-    let Some(limit) = login.limit else { return Ok(Room::Enough(Vec::new())) };
-    let mut statement = connection.prepare_cached(
-        "SELECT id FROM sessions WHERE subject = ?1 AND expires > ?2 AND id IS NOT ?3
-         ORDER BY last_seen, created, id",
-    )?;
-    let others =
-        statement.query_map(params![subject, column(now), instead_of], |row| row.get(0))?;
-    let mut others: Vec<i64> = others.collect::<rusqlite::Result<_>>()?;
-    let too_many = (others.len() + 1).saturating_sub(limit.sessions.max(1));
-    if too_many > 0 && limit.when_full == WhenFull::Reject {
-        return Ok(Room::Full);
-    }
-    others.truncate(too_many);
-    Ok(Room::Enough(others))
 }
 
 /// Ends sessions, and says how many there were.

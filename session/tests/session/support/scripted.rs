@@ -8,7 +8,7 @@ use terrace_session::store::{
     Capabilities, Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation,
 };
 use terrace_session::token::SessionKey;
-use terrace_session::{Limits, Store, StoreError, Subject};
+use terrace_session::{Expiry, Limits, Store, StoreError, Subject};
 use tokio::sync::Notify;
 
 /// What the store is asked.
@@ -40,6 +40,8 @@ pub enum Fault {
     Hang,
     /// It waits to be let go on.
     Wait(Arc<Notify>),
+    /// What is gone is created once more: how stores without a guard lose a logout.
+    Recreate,
     /// It takes a few polls before it is done, and a few after.
     Slow,
 }
@@ -49,6 +51,7 @@ pub enum Fault {
 pub struct Scripted {
     inner: Arc<dyn Store>,
     calls: Mutex<Vec<Op>>,
+    created: Mutex<Option<SessionKey>>,
     next: Mutex<VecDeque<(Op, Fault)>>,
     always: Mutex<Option<Fault>>,
 }
@@ -58,6 +61,7 @@ impl Scripted {
         Self {
             inner: Arc::new(inner),
             calls: Mutex::default(),
+            created: Mutex::default(),
             next: Mutex::default(),
             always: Mutex::default(),
         }
@@ -66,6 +70,11 @@ impl Scripted {
     /// What it was asked since the last time.
     pub fn asked(&self) -> Vec<Op> {
         std::mem::take(&mut self.calls.lock().unwrap())
+    }
+
+    /// Under which key the last session was created.
+    pub fn created(&self) -> SessionKey {
+        self.created.lock().unwrap().unwrap()
     }
 
     /// What becomes of the next call of a kind.
@@ -92,7 +101,7 @@ impl Scripted {
             }
         };
         match fault {
-            None => work.await,
+            None | Some(Fault::Recreate) => work.await,
             Some(Fault::Refuse) => Err(StoreError::Unavailable("refused".into())),
             Some(Fault::LoseRequest) => Err(StoreError::Unknown("lost".into())),
             Some(Fault::LoseAnswer) => {
@@ -126,6 +135,7 @@ impl Store for Scripted {
     }
 
     async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
+        *self.created.lock().unwrap() = Some(*key);
         self.call(Op::Create, self.inner.create(key, new)).await
     }
 
@@ -136,7 +146,15 @@ impl Store for Scripted {
         guard: Guard,
         limits: Limits,
     ) -> Result<Patched, StoreError> {
-        self.call(Op::Patch, self.inner.patch(key, patch, guard, limits)).await
+        let recreates = matches!(*self.always.lock().unwrap(), Some(Fault::Recreate));
+        let patched = self.call(Op::Patch, self.inner.patch(key, patch, guard, limits)).await?;
+        if recreates && patched == Patched::Gone {
+            let lifetime = Expiry::default().lifetime();
+            let new = NewSession { authentication: None, values: patch.set.clone(), lifetime };
+            self.inner.create(key, &new).await?;
+            return Ok(Patched::Applied { version: 1 });
+        }
+        Ok(patched)
     }
 
     async fn rotate(

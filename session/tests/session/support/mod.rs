@@ -1,11 +1,9 @@
 //! A site whose store is counted and fails by order, and browsers that visit it.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
 mod browser;
 mod scripted;
 
-pub use browser::{Browser, Visit};
+pub use browser::{Browser, Visit, service};
 pub use scripted::{Fault, Op, Scripted};
 
 use std::sync::Arc;
