@@ -1,7 +1,7 @@
 //! What all requests of a layer share: the settings, and the store with its calls counted.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::copies::Copies;
@@ -11,15 +11,15 @@ use crate::error::{SessionError, StoreError};
 use crate::expiry::{Expiry, Touch};
 use crate::record::{Limits, Patch};
 use crate::store::{
-    Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation, Store, Subject,
-    SubjectLimit,
+    Created, Epoch, Guard, Guarded, Listed, Loaded, NewSession, Patched, Rotated, Rotation, Store,
+    Subject, SubjectLimit,
 };
 use crate::telemetry::{Operation, Telemetry};
 use crate::token::{Keys, SessionKey, Tag, Token};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Guarded,
     pub(crate) keys: Keys,
     pub(crate) cookie: cookie::Checked,
     pub(crate) expiry: Expiry,
