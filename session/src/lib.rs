@@ -25,8 +25,6 @@ pub use error::{BoxError, SessionError, StoreError};
 pub use expiry::Expiry;
 pub use layer::{BuildError, Outage, OutageLayer, SessionLayer};
 pub use record::{Device, Limits, Name, Record, Value};
-pub use session::{
-    DeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn,
-};
+pub use session::{DeviceId, Login, Session, SessionData, SessionValue, Sessions, SignedIn};
 pub use store::{Store, Subject};
 pub use token::Keys;

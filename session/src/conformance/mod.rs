@@ -19,15 +19,23 @@
 //! # }
 //! ```
 //!
+//! [`replay`] compares a store with a plain model over any sequence of questions, and [`storm`] lets many tasks at a
+//! few sessions at random: for random tests, with a seed.
+//!
 //! Some checks let many tasks at one session at once. They find more on a runtime with several threads. A check that
 //! passes says that it did not see the fault; that it would see it is tested here with stores that have it.
 
 mod checks;
 mod ground;
+mod model;
+mod replay;
 mod report;
+mod storm;
 
 pub use checks::names;
+pub use replay::{Step, replay};
 pub use report::{Failure, Outcome, Report};
+pub use storm::storm;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,7 +58,8 @@ impl Log {
     ///
     /// The store decides in the end, by what is there then.
     pub(crate) fn fits(&self, there: Option<&Values>, limits: Limits) -> bool {
-        let wanted = self.wishes.iter().filter_map(|(name, wish)| Some((name, wish.value.as_ref()?)));
+        let wanted =
+            self.wishes.iter().filter_map(|(name, wish)| Some((name, wish.value.as_ref()?)));
         let kept = there.into_iter().flatten().filter(|(name, _)| !self.wishes.contains_key(*name));
         let (mut bytes, mut values, mut longest, mut wants) = (0, 0, 0, false);
         for (name, value) in wanted {

@@ -100,7 +100,8 @@ fn a_login_keeps_the_values_of_a_stranger_and_of_the_same_subject() {
     assert_eq!(over(Some("eve")).unwrap(), Start::Rotate { keep_values: false });
     assert_eq!(login(&state(Place::Nowhere, &[]), "ada").unwrap(), Start::Create);
     assert_eq!(login(&state(Place::Gone, &[]), "ada").unwrap(), Start::Create);
-    for place in [Place::Away(held(), away()), Place::Copy(held(), loaded(None, 0, false), away())] {
+    for place in [Place::Away(held(), away()), Place::Copy(held(), loaded(None, 0, false), away())]
+    {
         assert!(login(&state(place, &[]), "ada").is_err_and(|error| error.is_outage()));
     }
 }

@@ -15,7 +15,7 @@ pub mod redis;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod sweeper;
-mod transition;
+pub(crate) mod transition;
 mod types;
 
 pub use guarded::{CircuitOpen, CircuitState, Guarded, TimedOut};
@@ -48,7 +48,7 @@ use crate::token::SessionKey;
 /// Every method is one round trip to a server, whole or not at all, and by the store's own clock. A session that is
 /// over, idle or absolute, or whose subject was revoked since it began, is not there for any of them.
 ///
-/// Authors of stores run [the tests that all of ours pass](crate::store) on theirs.
+/// Authors of stores run the tests that all of ours pass on theirs: feature `conformance`.
 ///
 /// # Cancel safety
 ///

@@ -10,11 +10,12 @@ use terrace_session::store::{
     NewSession, Patched, Rotated, Rotation, Store, Subject,
 };
 use terrace_session::token::SessionKey;
-use terrace_session::{Clock, ManualClock, StoreError};
+use terrace_session::{ManualClock, StoreError};
 
 /// What is wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+#[allow(dead_code, reason = "each test has faults of its own")]
+pub(crate) enum Fault {
     None,
     PatchCreates,
     WritesBackWhole,
@@ -48,14 +49,14 @@ const FOR_EVER: Duration = Duration::from_secs(1 << 32);
 const NO_LIMITS: Limits = Limits { bytes: usize::MAX, values: usize::MAX, value: usize::MAX };
 
 #[derive(Debug)]
-pub struct Faulty {
+pub(crate) struct Faulty {
     inner: Memory,
     clock: ManualClock,
     fault: Fault,
 }
 
 impl Faulty {
-    pub fn new(inner: Memory, clock: ManualClock, fault: Fault) -> Self {
+    pub(crate) fn new(inner: Memory, clock: ManualClock, fault: Fault) -> Self {
         Self { inner, clock, fault }
     }
 
@@ -209,7 +210,9 @@ impl Store for Faulty {
         {
             tokio::task::yield_now().await;
             let mut whole = (*loaded.record.values).clone();
-            terrace_session::record::apply(&mut whole, &patch, limits);
+            if !terrace_session::record::apply(&mut whole, &patch, limits) {
+                return Ok(Patched::Full);
+            }
             let there = self.inner.load(key, Touch::Never).await?;
             let there = there.map(|there| there.record.values.clone()).unwrap_or_default();
             let lost = there.keys().filter(|name| !whole.contains_key(*name)).cloned();

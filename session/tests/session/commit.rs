@@ -158,9 +158,8 @@ async fn a_response_that_looked_at_a_session_is_for_nobody_else() {
 #[tokio::test]
 async fn the_cookie_lives_as_long_as_the_session_may() {
     let site = Site::with(|builder| builder.expiry(Expiry::new(30 * MINUTE, 45 * MINUTE)));
-    let (mut browser, read) = (Browser::new(), async |session: Session| {
-        session.subject().await.map(|_| 200)
-    });
+    let (mut browser, read) =
+        (Browser::new(), async |session: Session| session.subject().await.map(|_| 200));
     let page = async |session: Session| session.login("ada").await.map(|()| 200);
     assert_eq!(browser.visit(&site.layer, page).await.max_age(), Some(30 * 60));
     site.clock.advance(MINUTE);

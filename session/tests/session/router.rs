@@ -29,7 +29,9 @@ fn router(layer: SessionLayer) -> Router {
     };
     let login = async |session: Session| session.login("ada").await;
     let who = async |session: Option<Session>| match session {
-        Some(session) => session.subject().await.map(|who| who.unwrap_or("nobody".into()).to_string()),
+        Some(session) => {
+            session.subject().await.map(|who| who.unwrap_or("nobody".into()).to_string())
+        }
         None => Ok("no layer".to_owned()),
     };
     Router::new()
@@ -88,7 +90,8 @@ async fn trouble(path: &'static str, site: &Site, browser: &mut Browser) -> u16 
         }
         Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
     });
-    let timeout = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(1));
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(1));
     let inner = ServiceBuilder::new().layer(CatchPanicLayer::new()).layer(timeout).service(page);
     let response = site.layer.layer(inner.map_response(|response| response.map(Body::new)));
     let response = response.oneshot(browser.request()).await.unwrap();
@@ -122,7 +125,8 @@ async fn a_timeout_in_the_middle_of_a_login_has_its_cookie() {
         session.login("ada").await.unwrap();
         Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
     });
-    let limit = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(100));
+    let limit =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_millis(100));
     let service = site.layer.layer(limit.layer(page));
     let (response, ()) = tokio::join!(service.oneshot(browser.request()), release);
     let response = response.unwrap();

@@ -173,7 +173,8 @@ async fn a_user_sees_their_devices_and_ends_them() {
         let devices = session.devices().await?;
         assert_eq!(devices.len(), 3);
         assert_eq!(devices.iter().filter(|device| device.current).count(), 1);
-        let of_phone = |of: &&terrace_session::SignedIn| of.device.label.as_deref() == Some("phone");
+        let of_phone =
+            |of: &&terrace_session::SignedIn| of.device.label.as_deref() == Some("phone");
         let phone = devices.iter().find(of_phone).unwrap();
         assert_eq!(phone.device.network.as_deref(), Some("192.0.2.0/24"));
         let id = phone.id.to_string().parse().unwrap();

@@ -18,7 +18,7 @@ super::checks![
     the_absolute_deadline_counts_also_for_a_longer_idle_time,
     a_use_is_noted_when_it_is_due,
     a_look_is_no_use,
-    a_use_never_ends_a_session_earlier,
+    a_use_at_the_same_moment_changes_nothing,
     ten_thousand_uses_within_an_eighth_are_noted_once,
     what_is_over_is_not_revived,
     a_clock_that_goes_backwards_ends_nobody,
@@ -92,9 +92,8 @@ async fn a_look_is_no_use(ground: Ground) -> Verdict {
     same("what is there", &before, &looked.record)
 }
 
-async fn a_use_never_ends_a_session_earlier(ground: Ground) -> Verdict {
+async fn a_use_at_the_same_moment_changes_nothing(ground: Ground) -> Verdict {
     let key = ground.logged_in(&subject("alice")).await?;
-    // Not noted: it would be no later than it is.
     let touch = Touch::Use { idle: IDLE, after: Duration::ZERO };
     let loaded = ground.store.load(&key, touch).await?;
     same("noted, at the same moment", &Some(false), &loaded.map(|loaded| loaded.touched))?;

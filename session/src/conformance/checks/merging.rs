@@ -95,7 +95,7 @@ async fn two_patches_at_once_keep_both(ground: Ground) -> Verdict {
 async fn ten_thousand_increments_are_ten_thousand(ground: Ground) -> Verdict {
     let key = ground.stranger(&[("n", "0")]).await?;
     // More at a time find no other fault: they only lose more often.
-    let turns = Arc::new(Semaphore::new(8));
+    let turns = Arc::new(Semaphore::new(3));
     let add = |_| {
         let (ground, turns) = (ground.clone(), Arc::clone(&turns));
         async move {

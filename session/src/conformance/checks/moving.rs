@@ -113,6 +113,7 @@ async fn deadlines_begin_anew_with_a_login_and_an_elevation(ground: Ground) -> V
         let new = ground.key_at(alice.tag);
         let record = ground.moves(&old, &new, change.clone()).await?.record;
         let now = ground.now();
+        same("its last use", &now, &record.last_seen)?;
         same("when it ends unused", &now.after(IDLE), &record.expires)?;
         same("when it ends", &now.after(ABSOLUTE), &record.absolute)?;
         let short = Lifetime { idle: IDLE, absolute: IDLE / 2 };

@@ -48,6 +48,7 @@ async fn after_a_renewal_both_keys_lead_to_the_session(ground: Ground) -> Verdic
     let (now, record) = (ground.now(), &moved.record);
     same("whether the answer is for an old key", &false, &moved.moved)?;
     same("since when it has its key", &now, &record.renewed)?;
+    same("its last use", &now, &record.last_seen)?;
     same("when it ends unused", &now.after(IDLE), &record.expires)?;
     same("when it began", &before.created, &record.created)?;
     same("the login", &before.authenticated, &record.authenticated)?;

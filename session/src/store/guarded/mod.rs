@@ -4,14 +4,15 @@
 //! are ready at once.
 
 mod circuit;
+mod error;
 mod within;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::circuit::CircuitState;
+pub use self::error::{CircuitOpen, TimedOut};
 
-use std::error::Error;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -261,41 +262,3 @@ impl fmt::Debug for Guarded {
             .finish_non_exhaustive()
     }
 }
-
-/// The store was not asked, because it has failed too often just before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CircuitOpen {
-    /// When it is asked again. Zero while a request is finding out.
-    pub retry_after: Duration,
-}
-
-impl CircuitOpen {
-    fn unavailable(self) -> StoreError {
-        StoreError::Unavailable(self.into())
-    }
-}
-
-impl fmt::Display for CircuitOpen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it has failed too often, and is asked again in {:?}", self.retry_after)
-    }
-}
-
-impl Error for CircuitOpen {}
-
-/// The store took too long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TimedOut {
-    /// How long it may take.
-    pub limit: Duration,
-}
-
-impl fmt::Display for TimedOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "it took longer than {:?}", self.limit)
-    }
-}
-
-impl Error for TimedOut {}

@@ -263,3 +263,27 @@ fn a_store_that_is_ready_needs_no_runtime_and_no_timer() {
     let (_, guarded) = told([]);
     load(&guarded).now_or_never().expect("it is ready").unwrap();
 }
+
+#[test]
+fn an_operation_allocates_its_future_and_nothing_else() {
+    let (store, guarded) = told([]);
+    let bare = || store.load(&KEY, Touch::Never).now_or_never().unwrap().unwrap();
+    let around = || load(&guarded).now_or_never().unwrap().unwrap();
+    let bare = allocation_counter::measure(|| drop(bare())).count_total;
+    let around = allocation_counter::measure(|| drop(around())).count_total;
+    assert_eq!(around, bare + 1);
+}
+
+#[test]
+fn errors_say_what_happens_next() {
+    let open = |retry_after| CircuitOpen { retry_after }.to_string();
+    assert_eq!(
+        open(Duration::from_millis(600)),
+        "it has failed too often, and is asked again in 600ms"
+    );
+    assert_eq!(
+        open(Duration::ZERO),
+        "it has failed too often, and a request is finding out how it is"
+    );
+    assert_eq!(TimedOut { limit: TIME_LIMIT }.to_string(), "it took longer than 250ms");
+}

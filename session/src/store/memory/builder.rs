@@ -19,7 +19,7 @@ impl Default for MemoryBuilder {
 
 impl MemoryBuilder {
     /// Bytes for sessions, about. Default 64 MiB: some 40,000 sessions of half a KiB, and no surprise on a small
-    /// server.
+    /// server. A session that is larger than all of it is gone at once.
     #[must_use]
     pub fn capacity(self, bytes: u64) -> Self {
         Self { capacity: bytes, ..self }

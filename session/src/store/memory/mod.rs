@@ -15,6 +15,8 @@ mod builder;
 mod index;
 mod session;
 mod table;
+#[cfg(test)]
+mod tests;
 mod work;
 
 pub use builder::MemoryBuilder;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 use crate::error::StoreError;
 
@@ -72,12 +72,16 @@ impl Fault {
 
     /// Whether the connection is good for more.
     pub(super) fn spares_connection(&self) -> bool {
-        let Some(error) = self.source.downcast_ref::<Error>() else { return false };
+        let said = self.source.downcast_ref::<Error>().and_then(Error::as_db_error);
+        // With anything worse than an error the server hangs up.
+        let Some(said) = said.filter(|said| said.parsed_severity() == Some(Severity::Error)) else {
+            return false;
+        };
         // A prepared statement is worth nothing any more: the next connection prepares it anew.
         let stale = [&SqlState::INVALID_SQL_STATEMENT_NAME, &SqlState::FEATURE_NOT_SUPPORTED];
         // A server that refuses to write may have been the primary a moment ago.
         let read_only = &SqlState::READ_ONLY_SQL_TRANSACTION;
-        error.code().is_some_and(|code| !stale.contains(&code) && code != read_only)
+        !stale.contains(&said.code()) && said.code() != read_only
     }
 }
 
@@ -98,11 +102,11 @@ fn of(code: &SqlState) -> Meaning {
         // A crash of the server does not wait for anything: the commit may be on disk, and the answer was to follow.
         ("57P02" | "40003" | "08007", _) => Meaning::Unknown,
         ("23505", _) => Meaning::Duplicate,
-        // A replica; and a statement that was prepared for what is there no more.
-        ("25006" | "26000" | "0A000" | "55P03" | "55006", _) => Meaning::Unavailable,
-        // A connection; a deadlock or a conflict with recovery; no room; stopped, by an operator or the time
-        // limit, or shutting down; a disk.
-        (_, "08" | "40" | "53" | "57" | "58") => Meaning::Unavailable,
+        // A replica, a statement that was prepared for what is there no more, a lock that is not to be had. Then
+        // whole classes: a connection; a deadlock or a conflict with recovery; no room; stopped, by an operator or the
+        // time limit, or shutting down; a disk.
+        ("25006" | "26000" | "0A000" | "55P03" | "55006", _)
+        | (_, "08" | "40" | "53" | "57" | "58") => Meaning::Unavailable,
         _ => Meaning::Invalid,
     }
 }

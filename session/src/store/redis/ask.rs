@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::Redis;
 use super::call::Call;
+use super::error::Says;
 use super::names;
 use super::reply::{Reply, Status, invalid};
+use super::rotate::Claim;
 use super::script::Script;
 use crate::clock::millis;
 use crate::error::StoreError;
@@ -17,10 +21,21 @@ const LONGEST: u64 = 100 * 365 * 24 * 60 * 60 * 1_000;
 const LATEST: u64 = 900_000_000_000_000;
 /// How much longer keys stay when time is told by somebody else than Redis.
 const APART: u64 = 60 * 60 * 1_000;
-/// How often a key is asked again that led to nothing, because what it leads to was renewed at that moment.
-const ROUNDS: usize = 6;
+/// How often a key is asked again: what it leads to was renewed at that moment, or is moving.
+const ROUNDS: usize = 8;
+/// How long a session is left alone that is moving. The other half of a move is a round trip away.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Keys that one command removes.
 const BATCH: usize = 500;
+
+/// What an operation does with a session that is moving to another slot, and has not yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Claims {
+    /// It can have it: the answer is [`Status::Claimed`], with the session.
+    Seen,
+    /// It waits until the move is made or given up.
+    Waited,
+}
 
 /// Where a session is looked for.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +78,7 @@ impl Redis {
     pub(super) async fn find<'a>(
         &self,
         key: &SessionKey,
+        claims: Claims,
         call: impl Fn(&At) -> Call<'a>,
     ) -> Result<Option<(At, Reply)>, StoreError> {
         let mut at = At::own(key);
@@ -83,15 +99,16 @@ impl Redis {
                 Status::Gone | Status::Dead => return Ok(None),
                 Status::Claimed => {
                     let (to, lapsed) = (reply.bytes()?, reply.number()? == 1);
-                    if !lapsed {
-                        return Ok(None);
+                    match (self.resolve(&at, &to, lapsed).await?, claims) {
+                        (Claim::Ended, _) => {}
+                        (Claim::Open, Claims::Seen) => return Ok(Some((at, reply))),
+                        (Claim::Open, Claims::Waited) => sleep(PAUSE).await,
                     }
-                    self.resolve(&at, &to).await?;
                 }
                 _ => return Ok(Some((at, reply))),
             }
         }
-        Ok(None)
+        Err(StoreError::Unavailable(Says("the session is moving").into()))
     }
 
     /// Removes keys that lead nowhere any more. Nobody waits for it: it is room, and they have an end of their own.

@@ -40,7 +40,8 @@
 //!
 //! In a session, values are under `=NAME`, and what is known of it under one letter: `f` the format, `v` version, `c`
 //! created, `l` last seen, `x` expires, `a` absolute, `r` renewed, `s` subject, `h` its hash, `t` authenticated, `d` device,
-//! `p` the key before, `g` its grace, `u` when the key was first used, `n` and `w` where it moves and until when. Fields
+//! `p` the key before, `g` its grace, `u` when the key was first used, `n` and `w` where it moves and until when, `k` that it
+//! was deleted meanwhile. Fields
 //! that a later version adds are left alone, and go along when it moves.
 //!
 //! Every key has a TTL: of a session its end, of what sessions share the last of their ends. Nobody has to sweep, and no keyspace
@@ -48,8 +49,9 @@
 //!
 //! # Trips
 //!
-//! One an operation. Two if the session was renewed a moment ago and is asked for by its key from before; three for a
-//! rotation between two slots of a cluster, after its load. A server that has forgotten a script costs one more.
+//! One an operation. Two if the session was renewed a moment ago and is asked for by its key from before; two for a
+//! rotation between two slots of a cluster. A server that has forgotten a script costs one more. Hashes of sessions that
+//! were ended in numbers are removed after the answer, when nobody waits.
 //!
 //! # When not
 //!
@@ -76,7 +78,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use self::ask::{At, ms};
+use self::ask::{At, Claims, ms};
 use self::call::{Arg as _, Call};
 use self::link::Link;
 use self::names::Names;
@@ -139,12 +141,19 @@ impl Redis {
     }
 
     async fn end(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        let call = |at: &At| {
+        let call = |at: &At, moving: bool| {
             let mut keys = self.session(&at.key).to_vec();
             keys.extend(at.by.map(|by| self.names.session(&by)));
-            self.call(Script::Delete, keys, at.by)
+            self.call(Script::Delete, keys, at.by).arg(usize::from(moving))
         };
-        let Some((at, mut reply)) = self.find(key, call).await? else { return Ok(false) };
+        let found = self.find(key, Claims::Seen, |at| call(at, false)).await?;
+        let Some((at, mut reply)) = found else { return Ok(false) };
+        if reply.status == Status::Claimed {
+            reply = self.ask(&call(&at, true)).await?;
+            if reply.status != Status::Ok {
+                return Ok(false);
+            }
+        }
         if at.by.is_none() {
             self.remove(&reply.keys(key.tag())?);
         }
@@ -162,7 +171,8 @@ impl Store for Redis {
                 Touch::Use { idle, after } => call.arg(ms(idle)).arg(ms(after)),
             }
         };
-        let Some((at, mut reply)) = self.find(key, call).await? else { return Ok(None) };
+        let found = self.find(key, Claims::Seen, call).await?;
+        let Some((at, mut reply)) = found else { return Ok(None) };
         reply.loaded(at.by.is_some()).map(Some)
     }
 
@@ -206,7 +216,8 @@ impl Store for Redis {
             let call = call.args([limits.bytes, limits.values, limits.value]);
             patch_args(call.args([patch.set.len(), patch.remove.len()]), patch)
         };
-        let Some((at, mut reply)) = self.find(key, call).await? else { return Ok(Patched::Gone) };
+        let found = self.find(key, Claims::Waited, call).await?;
+        let Some((at, mut reply)) = found else { return Ok(Patched::Gone) };
         Ok(match reply.status {
             Status::Ok => Patched::Applied { version: reply.number()? },
             Status::Conflict => Patched::Conflict(reply.loaded(at.by.is_some())?),
@@ -254,7 +265,9 @@ impl Store for Redis {
             call.arg(names::who(&subject.id)).arg(ms(EPOCH_KNOWN))
         };
         let found = match except.filter(|key| key.tag() == subject.tag) {
-            Some(key) => self.find(key, |at| call(Some(at))).await?.map(|(_, reply)| reply),
+            Some(key) => {
+                self.find(key, Claims::Waited, |at| call(Some(at))).await?.map(|(_, reply)| reply)
+            }
             None => None,
         };
         let mut reply = match found {

@@ -116,13 +116,13 @@ mod tests {
         fn all_names_of_a_tag_have_the_same_braces(tag: [u8; 4], hash: [u8; 32]) {
             let names = Names::new("terrace").unwrap();
             let one = SessionKey::new(Tag(tag), hash);
-            let braces = format!("{{{}}}", HEXLOWER.encode(&tag));
+            let begins = format!("terrace:{{{}}}:", HEXLOWER.encode(&tag));
             let all = [
                 names.session(&one), names.index(one.tag()), names.listing(one.tag()),
                 names.epochs(one.tag()), names.mark(one.tag(), &one),
             ];
             for (place, name) in all.iter().enumerate() {
-                prop_assert!(name.starts_with(&format!("terrace:{braces}:")));
+                prop_assert!(name.starts_with(&begins));
                 prop_assert_eq!(name.matches(['{', '}']).count(), 2);
                 prop_assert!(all.iter().skip(place + 1).all(|other| other != name));
             }

@@ -95,7 +95,7 @@ impl Reply {
         let now = UnixMillis(self.number()?);
         let touched = self.number()? == 1;
         let (last_seen, expires) = (UnixMillis(self.number()?), UnixMillis(self.number()?));
-        let record = Record { last_seen, expires, ..record(self.texts()?)? };
+        let record = Record { last_seen, expires, ..record(&self.texts()?)? };
         Ok(Loaded { record: Arc::new(record), now, touched, moved })
     }
 
@@ -116,7 +116,7 @@ fn listed(tag: Tag, [hash, expires, line]: &[Vec<u8>; 3]) -> Result<Listed, Stor
     Ok(Listed { key, created, last_seen, expires: UnixMillis(number(expires)?), device })
 }
 
-fn record(fields: Vec<Vec<u8>>) -> Result<Record, StoreError> {
+fn record(fields: &[Vec<u8>]) -> Result<Record, StoreError> {
     let zero = UnixMillis(0);
     let mut values = Values::new();
     let mut record = Record {
@@ -220,7 +220,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_makes_reading_it_panic(value in raw(), fields: Vec<Vec<u8>>) {
-            let _ = record(fields);
+            let _ = record(&fields);
             let read = || Reply::read(value.clone());
             let _ = read().map(|mut reply| reply.loaded(false));
             let _ = read().map(|mut reply| reply.listed(Tag::default()));
@@ -237,11 +237,13 @@ mod tests {
 
     #[test]
     fn fields_of_a_later_version_are_passed_over_and_broken_ones_are_not() {
-        let fields = |list: &[&str]| list.iter().map(|text| text.as_bytes().to_vec()).collect();
-        let read = record(fields(&["v", "7", "zebra", "?", "=a", "1", "=s", "\"x\""])).unwrap();
+        let fields = |list: &[&str]| -> Vec<_> {
+            list.iter().map(|text| text.as_bytes().to_vec()).collect()
+        };
+        let read = record(&fields(&["v", "7", "zebra", "?", "=a", "1", "=s", "\"x\""])).unwrap();
         assert_eq!((read.version, read.values.len(), read.subject), (7, 2, None));
         for broken in [["v", "x"], ["=a", "{"], ["=", "1"], ["d", "{}"], ["t", "-1"]] {
-            assert!(matches!(record(fields(&broken)), Err(StoreError::Invalid(_))), "{broken:?}");
+            assert!(matches!(record(&fields(&broken)), Err(StoreError::Invalid(_))), "{broken:?}");
         }
     }
 }

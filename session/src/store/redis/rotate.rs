@@ -3,24 +3,25 @@
 //! Within one slot, or on one server, a move is one script. Between two slots of a cluster it is two, and nobody may see a
 //! state between them from which the session is lost, or is there twice:
 //!
-//! 1. *Claim*, at the old key: the session is not there for anybody from now on, and it is noted where it goes and until
-//!    when. A second move of it finds nothing.
-//! 2. *Install*, at the new key, if that time is not over: the session, and with it a mark that the move was made. The mark
-//!    outlives the session, so that a logout from the new key does not bring the old one back.
-//! 3. The old key is removed. The move is made whether or not this happens.
+//! 1. *Claim*, at the old key: nobody changes the session from now on, and it is noted where it goes and until when.
+//! 2. *Install*, at the new key, if that time is not over: the session, and with it a mark that the move was made. This is
+//!    the moment at which it moves. The mark outlives the session, so that a logout from the new key does not bring the
+//!    old one back.
+//! 3. The old key is removed. It is dead whether or not this happens.
 //!
-//! Whoever asks for the old key when the time is over, and five seconds more since the clocks of two nodes differ, looks
-//! for the mark. With it the old key is removed; without it no mark can come any more, and the session is there again: a
-//! client died between the steps, and its user is still logged in.
+//! Whoever finds a claim looks for the mark. With it, the old key is dead. Without it, the session is still under the old
+//! key: it can be read and deleted, and who wants to change it waits. When the time is over, and five seconds more since
+//! the clocks of two nodes differ, no mark can come any more, and the claim is taken away: a client died between the
+//! steps, and its user is still logged in.
 //!
-//! A logout or a revocation between 1 and 3 removes the old key. A login goes on after that: it is a new proof. What is
-//! renewed or elevated must not survive it, so there the third step is waited for, and if the session is not found in
-//! it, the new one is deleted.
+//! A logout between 1 and 3 is noted at the old key, and a revocation takes it out of its subject's list. A login goes
+//! on after that: it is a new proof. What is renewed or elevated must not survive it, so there the third step is waited
+//! for, and if it finds one of these, the new session is deleted.
 
 use std::time::Duration;
 
 use super::Redis;
-use super::ask::{At, ms};
+use super::ask::{At, Claims, ms};
 use super::call::Call;
 use super::error::Says;
 use super::names;
@@ -29,6 +30,15 @@ use super::script::Script;
 use crate::error::StoreError;
 use crate::store::{Authentication, Change, Rotated, Rotation, WhenFull};
 use crate::token::SessionKey;
+
+/// What a claim came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The session can still move.
+    Open,
+    /// It has moved, or is back.
+    Ended,
+}
 
 /// How long the second half of a move may take to arrive.
 const WINDOW: Duration = Duration::from_secs(5);
@@ -48,7 +58,9 @@ impl Redis {
             let call = rotation_args(self.call(Script::Rotate, keys, at.by), rotation, 0);
             patch_args(call, rotation)
         };
-        let Some((at, mut reply)) = self.find(old, call).await? else { return Ok(Rotated::Gone) };
+        let Some((at, mut reply)) = self.find(old, Claims::Waited, call).await? else {
+            return Ok(Rotated::Gone);
+        };
         let rotated = self.rotated(&mut reply, new)?;
         if matches!(rotated, Rotated::Rotated { .. }) {
             self.remove(&reply.keys(at.key.tag())?);
@@ -71,7 +83,9 @@ impl Redis {
                 .arg(names::place(new))
                 .arg(ms(WINDOW))
         };
-        let Some((at, mut reply)) = self.find(old, claim).await? else { return Ok(Rotated::Gone) };
+        let Some((at, mut reply)) = self.find(old, Claims::Waited, claim).await? else {
+            return Ok(Rotated::Gone);
+        };
         if reply.status != Status::Ok {
             return self.rotated(&mut reply, new);
         }
@@ -105,8 +119,13 @@ impl Redis {
         rotated
     }
 
-    /// What became of a move whose time is over.
-    pub(super) async fn resolve(&self, at: &At, to: &[u8]) -> Result<(), StoreError> {
+    /// What became of a move: whether it was made, or its time is over.
+    pub(super) async fn resolve(
+        &self,
+        at: &At,
+        to: &[u8],
+        lapsed: bool,
+    ) -> Result<Claim, StoreError> {
         let made = match names::at(to) {
             Some(new) => {
                 let mark = self.names.mark(new.tag(), &at.key);
@@ -115,10 +134,14 @@ impl Redis {
             }
             None => false,
         };
-        self.settle(at, &String::from_utf8_lossy(to), made).await.map(drop)
+        if !made && !lapsed {
+            return Ok(Claim::Open);
+        }
+        self.settle(at, &String::from_utf8_lossy(to), made).await?;
+        Ok(Claim::Ended)
     }
 
-    /// Ends a claim. Says whether the session was still there.
+    /// Ends a claim. Says whether nobody has ended the session meanwhile.
     async fn settle(&self, at: &At, to: &str, made: bool) -> Result<bool, StoreError> {
         let mut keys = self.session(&at.key).to_vec();
         keys.extend(at.by.map(|by| self.names.session(&by)));

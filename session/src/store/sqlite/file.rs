@@ -15,9 +15,9 @@ use super::error::{SqliteError, SqliteErrorKind};
 const VERSION: i64 = 1;
 /// Marks the file as ours: `trse`.
 const APPLICATION: i64 = 0x7472_7365;
-/// How often opening is tried again while others create the file.
-const TRIES: u32 = 2_000;
-/// How long it waits in between.
+/// How long it takes others to create the file, at most, on a slow disk.
+const CREATION: Duration = Duration::from_secs(5);
+/// How long to wait for others before the next look.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Statements that a connection keeps: all of them.
 const STATEMENTS: usize = 64;
@@ -72,11 +72,12 @@ pub(super) enum Role {
 /// Opens the file, and tries again while others are creating it: only one can turn on its log, and SQLite turns all
 /// others away, however long they would wait.
 pub(super) fn open(path: &Path, role: Role, patience: Duration) -> Result<Connection, SqliteError> {
-    let mut tries = 0;
+    let longest = if role == Role::Creator { CREATION.max(patience) } else { patience };
+    let mut waited = Duration::ZERO;
     loop {
         match open_once(path, role, patience) {
-            Err(error) if error.kind() == SqliteErrorKind::Busy && tries < TRIES => {
-                tries += 1;
+            Err(error) if error.kind() == SqliteErrorKind::Busy && waited < longest => {
+                waited += PAUSE;
                 pause();
             }
             done => return done,

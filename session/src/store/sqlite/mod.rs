@@ -80,7 +80,8 @@ use crate::token::SessionKey;
 /// The file is created with the process's umask. Its directory has to be writable for all of them, as SQLite keeps two
 /// files beside it. Do not replace it while anybody has it open.
 ///
-/// Somebody has to sweep, by a [`Sweeper`](super::Sweeper) say. Several processes may.
+/// Somebody has to sweep, by a [`Sweeper`](super::Sweeper) say. Several processes may. The file does not become smaller, and what is
+/// swept is room for what comes.
 ///
 /// # Cancel safety
 ///

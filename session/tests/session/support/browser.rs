@@ -7,29 +7,29 @@ use tower::{Layer, ServiceExt, service_fn};
 
 /// Keeps the cookie that it was given last.
 #[derive(Clone, Debug, Default)]
-pub struct Browser {
-    pub cookie: Option<String>,
+pub(crate) struct Browser {
+    pub(crate) cookie: Option<String>,
 }
 
 /// What came of a visit.
 #[derive(Debug)]
-pub struct Visit {
-    pub response: Response<String>,
+pub(crate) struct Visit {
+    pub(crate) response: Response<String>,
 }
 
 impl Visit {
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.response.status().as_u16()
     }
 
     /// What the response says about the cookie.
-    pub fn set_cookie(&self) -> Option<&str> {
+    pub(crate) fn set_cookie(&self) -> Option<&str> {
         let lines: Vec<_> = self.response.headers().get_all(header::SET_COOKIE).iter().collect();
         assert!(lines.len() <= 1, "one cookie a response: {lines:?}");
         lines.first().map(|line| line.to_str().unwrap())
     }
 
-    pub fn max_age(&self) -> Option<u64> {
+    pub(crate) fn max_age(&self) -> Option<u64> {
         let attributes = self.set_cookie()?.split("; ");
         attributes
             .filter_map(|at| at.strip_prefix("Max-Age="))
@@ -37,17 +37,17 @@ impl Visit {
             .map(|age| age.parse().unwrap())
     }
 
-    pub fn error(&self) -> Option<&SessionError> {
+    pub(crate) fn error(&self) -> Option<&SessionError> {
         self.response.extensions().get()
     }
 }
 
 impl Browser {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn request(&self) -> Request<()> {
+    pub(crate) fn request(&self) -> Request<()> {
         let mut request = Request::builder();
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
@@ -56,7 +56,7 @@ impl Browser {
     }
 
     /// Visits a page, which answers with this status, or with that of the error.
-    pub async fn visit<F, Fut>(&mut self, layer: &SessionLayer, page: F) -> Visit
+    pub(crate) async fn visit<F, Fut>(&mut self, layer: &SessionLayer, page: F) -> Visit
     where
         F: FnOnce(Session) -> Fut,
         Fut: Future<Output = Result<u16, SessionError>>,
@@ -67,7 +67,7 @@ impl Browser {
     }
 
     /// Does with the cookie what the response says.
-    pub fn keep<B>(&mut self, response: &Response<B>) {
+    pub(crate) fn keep<B>(&mut self, response: &Response<B>) {
         for line in response.headers().get_all(header::SET_COOKIE) {
             let line = line.to_str().unwrap();
             let forgotten = line.split("; ").any(|attribute| attribute == "Max-Age=0");
@@ -78,7 +78,7 @@ impl Browser {
 }
 
 /// A page behind the layer.
-pub fn service<F, Fut>(
+pub(crate) fn service<F, Fut>(
     layer: &SessionLayer,
     page: F,
 ) -> SessionService<

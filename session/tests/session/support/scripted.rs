@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 /// What the store is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     Load,
     Create,
     Patch,
@@ -27,7 +27,7 @@ pub enum Op {
 
 /// What becomes of a call.
 #[derive(Clone, Debug)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// It is refused, and nothing is done.
     Refuse,
     /// It is lost on the way, and nothing is done.
@@ -48,7 +48,7 @@ pub enum Fault {
 
 /// A store around another one, which counts, and fails by order.
 #[derive(Debug)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     inner: Arc<dyn Store>,
     calls: Mutex<Vec<Op>>,
     created: Mutex<Option<SessionKey>>,
@@ -57,7 +57,7 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    pub fn around(inner: impl Store) -> Self {
+    pub(crate) fn around(inner: impl Store) -> Self {
         Self {
             inner: Arc::new(inner),
             calls: Mutex::default(),
@@ -68,22 +68,22 @@ impl Scripted {
     }
 
     /// What it was asked since the last time.
-    pub fn asked(&self) -> Vec<Op> {
+    pub(crate) fn asked(&self) -> Vec<Op> {
         std::mem::take(&mut self.calls.lock().unwrap())
     }
 
     /// Under which key the last session was created.
-    pub fn created(&self) -> SessionKey {
+    pub(crate) fn created(&self) -> SessionKey {
         self.created.lock().unwrap().unwrap()
     }
 
     /// What becomes of the next call of a kind.
-    pub fn next(&self, op: Op, fault: Fault) {
+    pub(crate) fn next(&self, op: Op, fault: Fault) {
         self.next.lock().unwrap().push_back((op, fault));
     }
 
     /// What becomes of all others.
-    pub fn always(&self, fault: impl Into<Option<Fault>>) {
+    pub(crate) fn always(&self, fault: impl Into<Option<Fault>>) {
         *self.always.lock().unwrap() = fault.into();
     }
 

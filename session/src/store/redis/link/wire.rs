@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 /// What to connect to.
 pub(in super::super) enum Target {
-    Server(Client),
+    Server(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -37,7 +37,7 @@ impl Target {
         if is_tls(client.get_connection_info().addr()) {
             provide_crypto();
         }
-        Ok(Self::Server(client))
+        Ok(Self::Server(Box::new(client)))
     }
 
     /// A cluster, from some of its nodes.

@@ -1,5 +1,5 @@
--- The first half of a move to another slot: from now on the session is not there for anybody, and comes back if the
--- move was not made in time. KEYS: the session, its tag's index. ARGV 4: why, 5: the grace, 6: where it moves, 7: for how long.
+-- The first half of a move to another slot: from now on nobody changes the session, until the move was made or its time
+-- is over. KEYS: the session, its tag's index. ARGV 4: why, 5: the grace, 6: where it moves, 7: for how long.
 local m, flat = open(KEYS[1], KEYS[2])
 if not m then
   return flat

@@ -95,7 +95,7 @@ local function open(key, index)
     end
     return nil, {'moved', m.m}
   end
-  if now >= m.x or now >= m.a then
+  if m.k or now >= m.x or now >= m.a then
     return nil, {'dead'}
   end
   if m.h and not redis.call('ZSCORE', index, member(key, m)) then
@@ -106,7 +106,7 @@ local function open(key, index)
   end
   if m.n then
     local lapsed = (not m.w or now > m.w + SKEW) and 1 or 0
-    return nil, {'claimed', m.n, lapsed}, m
+    return nil, {'claimed', m.n, lapsed, text(now), 0, text(m.l), text(m.x), flat}, m
   end
   return m, flat
 end

@@ -9,7 +9,7 @@ local SETS, REMOVES = tonumber(ARGV[18]), tonumber(ARGV[19])
 
 -- What a session writes about itself anew. Fields of a later version go along.
 local OWN = {}
-for _, name in ipairs({'f', 'v', 'c', 'l', 'x', 'a', 's', 'h', 't', 'r', 'd', 'p', 'g', 'u', 'n', 'w'}) do
+for _, name in ipairs({'f', 'v', 'c', 'l', 'x', 'a', 's', 'h', 't', 'r', 'd', 'p', 'g', 'u', 'n', 'w', 'k'}) do
   OWN[name] = true
 end
 
