@@ -3,6 +3,9 @@
 //! `-- --check` compares with the baseline and fails above it, `-- --bless` writes the baseline.
 //! Without either the counts are printed.
 
+#[path = "instructions/sessions.rs"]
+mod sessions;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,7 +14,7 @@ use terrace_benches::ops::cache;
 use terrace_benches::ops::cdn_edge::{self, Kind};
 use terrace_benches::ops::db::{self, PREPARE, Raw, What};
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
-use terrace_benches::ops::session::{self, Site, Work};
+use terrace_benches::ops::session::Work;
 use terrace_benches::ops::{COUNTED, Op, counted};
 use terrace_cache::engine::Policy;
 use terrace_testkit::baseline::{Baseline, Comparison, rustc_version};
@@ -38,47 +41,13 @@ const OPERATIONS: [(&str, Build); 18] = [
     ("lb: request, 10000 endpoints", || request(10_000)),
     ("lb: pick, 100 endpoints", || pick(100)),
     ("lb: pick, 10000 endpoints", || pick(10_000)),
-    ("session: no cookie", || visits(session::terrace, Work::NoCookie)),
-    ("session: untouched", || visits(session::terrace, Work::Untouched)),
-    ("session: get", || visits(session::terrace, Work::Get)),
-    ("session: get and set", || visits(session::terrace, Work::Change)),
-    ("session: rolling get", || visits(session::terrace, Work::Rolling)),
-    ("session: login", || visits(session::terrace, Work::Login)),
+    ("session: no cookie", || sessions::ours(Work::NoCookie)),
+    ("session: untouched", || sessions::ours(Work::Untouched)),
+    ("session: get", || sessions::ours(Work::Get)),
+    ("session: get and set", || sessions::ours(Work::Change)),
+    ("session: rolling get", || sessions::ours(Work::Rolling)),
+    ("session: login", || sessions::ours(Work::Login)),
 ];
-
-/// The same requests without sessions, and with the rival's.
-const VISITED: [(&str, Build); 8] = [
-    ("no session, no cookie", || visits(session::alone, Work::NoCookie)),
-    ("no session", || visits(session::alone, Work::Untouched)),
-    ("tower-sessions: no cookie", || visits(session::rival, Work::NoCookie)),
-    ("tower-sessions: untouched", || visits(session::rival, Work::Untouched)),
-    ("tower-sessions: get", || visits(session::rival, Work::Get)),
-    ("tower-sessions: get and set", || visits(session::rival, Work::Change)),
-    ("tower-sessions: rolling get", || visits(session::rival, Work::Rolling)),
-    ("tower-sessions: login", || visits(session::rival, Work::Login)),
-];
-
-/// What a session costs over the same request without one, beside what the rival's does.
-const SESSIONS: [(Ratio, &str); 6] = [
-    (beside("no cookie", "session: no cookie", "tower-sessions: no cookie", 0.4), VISITED[0].0),
-    (beside("untouched", "session: untouched", "tower-sessions: untouched", 0.4), VISITED[1].0),
-    (beside("get", "session: get", "tower-sessions: get", 1.0), VISITED[1].0),
-    (beside("get and set", "session: get and set", "tower-sessions: get and set", 0.7), VISITED[1].0),
-    (beside("rolling get", "session: rolling get", "tower-sessions: rolling get", 1.0), VISITED[1].0),
-    (beside("login", "session: login", "tower-sessions: login", 1.0), VISITED[1].0),
-];
-
-const fn beside(
-    name: &'static str,
-    ours: &'static str,
-    rival: &'static str,
-    limit: f64,
-) -> Ratio {
-    Ratio { name, ours, rival, limit }
-}
-
-/// The control: a change costs far more than a request that leaves its session alone, and must be seen to.
-const SESSION_CONTROL: (&str, &str) = ("session: get and set", "session: untouched");
 
 /// An operation of ours, the same of a rival, and what ours may cost beside it.
 ///
@@ -171,10 +140,6 @@ fn edge(kind: Kind) -> Box<dyn Op> {
     Box::new(cdn_edge::Hit::new(kind).expect("a runtime"))
 }
 
-fn visits(open: fn(Work) -> Result<Box<dyn Site>, Error>, work: Work) -> Box<dyn Op> {
-    open(work).expect("a runtime")
-}
-
 fn request(endpoints: usize) -> Box<dyn Op> {
     Box::new(Terrace::<Echo>::new(endpoints).expect("distinct names"))
 }
@@ -213,7 +178,7 @@ fn main() -> ExitCode {
 /// Does one operation, once before it counts: what is made at first use is not its price.
 fn do_once(name: &str) -> ExitCode {
     let ours = OPERATIONS.iter().chain(&CONTROLS).chain(&SERVED);
-    let mut known = ours.chain(&RIVALS).chain(&VISITED);
+    let mut known = ours.chain(&RIVALS).chain(&sessions::RIVALS);
     let Some((_, build)) = known.find(|(known, _)| *known == name) else {
         eprintln!("error: no operation is called {name:?}");
         return ExitCode::FAILURE;
@@ -249,8 +214,10 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
     let rustc = rustc_version()?;
     println!("instructions for {COUNTED} operations, {rustc}:");
     let mut is_good = true;
+    let mut counts = HashMap::new();
     for (name, _) in OPERATIONS {
         let measured = count(name)?;
+        counts.insert(name, measured);
         let comparison = baseline.compare(&rustc, name, measured);
         println!("  {name:<30} {comparison}");
         is_good &= comparison.is_ok() && is_known(comparison);
@@ -264,7 +231,9 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
     for Ratio { name, ours, rival, limit } in HITS {
         is_good &= is_within(name, [count(ours)?, count(rival)?], limit);
     }
-    is_good &= sessions()?;
+    is_good &= sessions::are_within(|name| {
+        counts.get(name).map_or_else(|| count(name), |known| Ok(*known))
+    })?;
     is_good &= ratios()?;
     let command = "cargo bench -p terrace-benches --bench instructions -- --bless";
     if bless {
@@ -275,27 +244,6 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
         return Ok(false);
     }
     Ok(true)
-}
-
-/// Whether a session costs no more beside the rival's than it may.
-fn sessions() -> Result<bool, Error> {
-    let mut counts = HashMap::new();
-    let ours = OPERATIONS.iter().filter(|(name, _)| name.starts_with("session: "));
-    for (name, _) in ours.chain(&VISITED) {
-        counts.insert(*name, count(name)?);
-    }
-    let over = |name: &str, bare: &str| counts[name].saturating_sub(counts[bare]);
-    let (more, less) = SESSION_CONTROL;
-    let [more, less] = [more, less].map(|name| over(name, VISITED[1].0));
-    if more < less * 3 {
-        return Err(format!("a change and none were counted alike: {more} and {less}").into());
-    }
-    println!("instructions of {COUNTED} sessions, over the requests without any, beside tower-sessions 0.15:");
-    let mut is_good = true;
-    for (Ratio { name, ours, rival, limit }, bare) in SESSIONS {
-        is_good &= is_within(name, [over(ours, bare), over(rival, bare)], limit);
-    }
-    Ok(is_good)
 }
 
 /// Whether our operations cost no more beside their rivals' than they may.

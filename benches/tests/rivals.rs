@@ -4,7 +4,7 @@
 mod moka;
 #[path = "rivals/session_cost.rs"]
 mod session_cost;
-#[path = "rivals/sessions.rs"]
+#[path = "rivals/sessions/mod.rs"]
 mod sessions;
 
 use terrace_benches::ops::Op;

@@ -87,8 +87,7 @@ enum Behind {
 }
 
 /// The edge by its own rules, and by those of the RFC, which lets it keep more.
-const ALL: [Behind; 3] =
-    [Behind::Cache, Behind::Edge(Profile::Secure), Behind::Edge(Profile::Rfc)];
+const ALL: [Behind; 3] = [Behind::Cache, Behind::Edge(Profile::Secure), Behind::Edge(Profile::Rfc)];
 
 impl Site {
     fn new(behind: Behind, sessions: Option<SessionLayer>, leave: Fields, touch: Touch) -> Self {

@@ -45,8 +45,15 @@ fn run(cli: &Cli) -> Result<(), Error> {
     ))
     .with("rival", "tower-sessions 0.15 with its MemoryStore")
     .with("sessions", session::VISITORS.to_string());
-    let columns =
-        ["request", "contender", "ns_median", "ns_low", "ns_high", "over_bare_ns", "ratio_over_bare"];
+    let columns = [
+        "request",
+        "contender",
+        "ns_median",
+        "ns_low",
+        "ns_high",
+        "over_bare_ns",
+        "ratio_over_bare",
+    ];
     let mut table = Table::new(provenance.clone(), &columns);
     let mut chart = Chart::new("What a session costs a request", "ns over the same without one");
     println!("over a bare service, {} rounds of {} ms:", cli.rounds, cli.slice);

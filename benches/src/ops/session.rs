@@ -10,9 +10,11 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, service_fn};
 
+pub use self::hashes::Hashes;
 use self::visits::Visits;
 use super::Op;
 
+mod hashes;
 mod terrace;
 mod tower_sessions;
 mod visits;

@@ -126,7 +126,7 @@ impl Guarded {
     }
 
     /// The store itself: an `Arc` of one is a store as well, and would box each call once more.
-    fn store(&self) -> &dyn Store {
+    pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }
 
@@ -140,7 +140,9 @@ impl Guarded {
         Ok(Asking { guarded: self, ticket, over: false })
     }
 
-    async fn ask<T>(
+    /// Asks as the operations of [`Store`] do, without the box that each of those takes: for the layer, which asks with
+    /// each request.
+    pub(crate) async fn ask<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
