@@ -95,7 +95,7 @@ impl Site {
         let handler = Handler { leave, touch, asked: Arc::clone(&asked) };
         let visit = match behind {
             Behind::Cache => {
-                let pages = Cache::builder("pages").build().expect("a cache");
+                let pages: Cache<String, Page> = Cache::builder("pages").build().expect("a cache");
                 // As careless as can be: a key that names nobody, and says that it does.
                 let key = |request: &Request<Empty<Bytes>>| {
                     Some(Keyed::by_principal(request.uri().path().to_owned()))

@@ -55,8 +55,11 @@ where
         if desk.visitors.iter().any(|visitor| !visitor.contains_key(COOKIE)) {
             return Err("a visitor was given no cookie".into());
         }
-        if work == Work::NoCookie {
-            visits.desk.visitors.fill(browser()?);
+        match work {
+            Work::NoCookie => visits.desk.visitors.fill(browser()?),
+            // Long enough after their first visit for each of them to count.
+            Work::Rolling => (0..VISITORS).for_each(|_| visits.desk.later.step()),
+            Work::Untouched | Work::Get | Work::Change | Work::Login => {}
         }
         Ok(visits)
     }
