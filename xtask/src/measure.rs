@@ -7,7 +7,7 @@ use clap::Args;
 use crate::provision::{self, Machine};
 
 /// The blocks that have a comparison in `benches`.
-const COMPARED: [&str; 4] = ["lb", "db", "cache", "cdn-edge"];
+const COMPARED: [&str; 5] = ["lb", "db", "cache", "cdn-edge", "session"];
 /// The blocks that have a long test there.
 const SOAKED: [&str; 3] = ["lb", "db", "session"];
 

@@ -48,6 +48,9 @@ where
                 Ok(response) => response,
                 Err(error) => return Poll::Ready(Err(error)),
             };
+            if this.session.close_untouched() {
+                return Poll::Ready(Ok(response));
+            }
             if let Some(closing) = this.session.close_now(response.status()) {
                 return Poll::Ready(Ok(answer::with(closing, response)));
             }
