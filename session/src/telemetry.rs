@@ -143,7 +143,6 @@ impl Telemetry {
     }
 
     /// The store has answered.
-    #[expect(clippy::needless_pass_by_value, reason = "a call begins once and ends once")]
     pub(crate) fn store(&self, operation: Operation, begun: Begun, error: Option<&StoreError>) {
         let answer = Answer::of(error);
         #[cfg(feature = "metrics")]

@@ -256,10 +256,11 @@ impl Session {
         state.open()?;
         let writable = state.writable();
         self.noted(&mut state, Asked::Values, writable)?;
-        state.log.wish_blindly(name.clone(), value);
+        let wished = name.clone();
+        state.log.wish_blindly(name, value);
         let room = state.has_room(self.shared().limits);
         if room.is_err() {
-            state.log.forget(name.as_str());
+            state.log.forget(wished.as_str());
         }
         room
     }

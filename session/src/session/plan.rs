@@ -23,11 +23,11 @@ pub(crate) enum Commit {
 pub(crate) fn commit(state: &State, expiry: &Expiry) -> Commit {
     match &state.place {
         Place::Here(_, loaded) if !state.closed && is_renewal_due(loaded, expiry) => Commit::Renew,
-        Place::Here(..) | Place::Token(_) if !state.log.is_empty() => Commit::Patch,
         Place::Nowhere if state.log.sets() => Commit::Create,
-        // Where nothing can be written, the log says so.
-        Place::Copy(..) | Place::Away(..) | Place::Gone if !state.log.is_empty() => Commit::Patch,
-        _ => Commit::Nothing,
+        Place::Nowhere | Place::Unread => Commit::Nothing,
+        _ if state.log.is_empty() => Commit::Nothing,
+        // Also where nothing can be written: who asks is told so.
+        _ => Commit::Patch,
     }
 }
 
