@@ -212,6 +212,58 @@ async fn a_login_after_a_logout_is_a_new_session_and_its_cookie_is_sent() {
     assert_eq!(who(&site.layer, &mut before.clone()).await, None);
 }
 
+/// Many tasks of one handler, which share its session and the machine's cores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_that_share_a_session_lose_nothing_of_each_other() {
+    const TASKS: u64 = 32;
+    let site = Site::new();
+    let mut browser = with_a_number(&site).await;
+    let page = async |session: Session| {
+        let task = |number: u64| {
+            let session = session.clone();
+            async move {
+                session.set(&format!("of {number}"), &number).await?;
+                session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await?;
+                session.set_blind(&format!("blind {number}"), &number)?;
+                session.commit().await
+            }
+        };
+        let tasks: Vec<_> = (0..TASKS).map(|number| tokio::spawn(task(number))).collect();
+        for task in tasks {
+            task.await.unwrap()?;
+        }
+        Ok(200)
+    };
+    assert_eq!(browser.visit(&site.layer, page).await.status(), 200);
+    let loads = site.store.asked().iter().filter(|op| **op == Op::Load).count();
+    assert_eq!(loads, 1, "the first one loads for all");
+    assert_eq!(number(&site.layer, &mut browser, "n").await, Some(TASKS));
+    for of in 0..TASKS {
+        for name in [format!("of {of}"), format!("blind {of}")] {
+            assert_eq!(number(&site.layer, &mut browser, &name).await, Some(of), "{name}");
+        }
+    }
+}
+
+/// The session has moved, whatever becomes of the rest: without the cookie its user would be out.
+#[tokio::test]
+async fn a_login_whose_values_cannot_be_written_has_its_cookie_all_the_same() {
+    for fault in [Fault::Refuse, Fault::LoseRequest, Fault::LoseAnswer, Fault::Invalid] {
+        let (site, mut browser) = (Site::new(), Browser::new());
+        put(&site.layer, &mut browser, "cart", 1).await;
+        site.store.next(Op::Patch, fault.clone());
+        let page = async |session: Session| {
+            session.login("ada").await?;
+            session.set("n", &1).await.map(|()| 200)
+        };
+        let visit = browser.visit(&site.layer, page).await;
+        let status = if matches!(fault, Fault::Invalid) { 500 } else { 503 };
+        assert_eq!((visit.status(), visit.set_cookie().is_some()), (status, true), "{fault:?}");
+        assert!(is(&site.layer, &mut browser, "ada").await, "{fault:?}");
+        assert_eq!(number(&site.layer, &mut browser, "cart").await, Some(1));
+    }
+}
+
 /// A task that outlives its request, whose browser has hung up. Nobody would get the new cookie, and the old one would be dead.
 #[tokio::test]
 async fn a_login_that_begins_after_its_request_was_dropped_is_refused() {
