@@ -7,7 +7,7 @@ use crate::clock::UnixMillis;
 /// How long sessions live.
 ///
 /// Three ends, each for a reason of its own (OWASP, Session Management Cheat Sheet): unused for too long
-/// ([`idle`](Self::idle)), old ([`absolute`](Self::absolute)), and an id that was in use for too long
+/// (idle), old (absolute), and an id that was in use for too long
 /// ([`renewal`](Self::renewal)), which ends the id and not the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry {

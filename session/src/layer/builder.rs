@@ -16,7 +16,7 @@ use crate::store::{Guarded, Store, SubjectLimit};
 use crate::telemetry::Telemetry;
 use crate::token::Keys;
 
-/// Gives each request its [`Session`](crate::Session). The [module](self) has examples.
+/// Gives each request its [`Session`](crate::Session). The [module](super) has examples.
 ///
 /// # Clone
 ///

@@ -44,7 +44,7 @@
 //! use terrace_session::{Expiry, Keys, SessionLayer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let minutes = |minutes| Duration::from_secs(minutes * 60);
+//! let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
 //! let layer = SessionLayer::builder(Memory::new(), Keys::generate()?)
 //!     .expiry(Expiry::new(minutes(5), minutes(4 * 60)).renewal(minutes(15)))
 //!     .subject_limit(SubjectLimit { sessions: 5, when_full: WhenFull::EvictOldest })

@@ -108,11 +108,10 @@ fn is_rotated(rotated: &Rotated) -> bool {
     matches!(rotated, Rotated::Rotated { .. })
 }
 
+type Task<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
 /// So many tasks at once.
-async fn together<T: Send + 'static>(
-    tasks: u16,
-    task: impl Fn(u16) -> futures::BoxTask<T>,
-) -> Vec<T> {
+async fn together<T: Send + 'static>(tasks: u16, task: impl Fn(u16) -> Task<T>) -> Vec<T> {
     let barrier = Arc::new(tokio::sync::Barrier::new(usize::from(tasks)));
     let mut all = tokio::task::JoinSet::new();
     for number in 0..tasks {
@@ -123,10 +122,6 @@ async fn together<T: Send + 'static>(
         });
     }
     all.join_all().await
-}
-
-mod futures {
-    pub(crate) type BoxTask<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
 }
 
 fn kind<T: std::fmt::Debug>(result: Result<T, StoreError>) -> &'static str {

@@ -11,7 +11,7 @@ use super::schema::{LOCK, Schema, VERSION};
 
 /// Making the tables takes a tenth of a second, and several hundred processes may be before us.
 const WITHIN: Duration = Duration::from_secs(60);
-/// Before 13 a subscript of what we use is missing.
+/// Older ones have got no fixes for years: nobody has tried them.
 const OLDEST: i32 = 130_000;
 
 /// What a database says of itself.

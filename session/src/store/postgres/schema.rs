@@ -150,3 +150,40 @@ impl fmt::Display for InvalidSchema {
 }
 
 impl std::error::Error for InvalidSchema {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema(unlogged: bool) -> Schema {
+        Schema::new("sessions", "app_", unlogged).unwrap()
+    }
+
+    #[test]
+    fn tables_are_named_with_their_schema_and_indexes_without() {
+        let sql = schema(false).expand("CREATE INDEX #sessions_due ON @sessions (due)");
+        assert_eq!(sql, "CREATE INDEX \"app_sessions_due\" ON \"sessions\".\"app_sessions\" (due)");
+    }
+
+    #[test]
+    fn no_phrase_and_no_mark_is_left_in_the_script() {
+        let script = schema(false).script();
+        for rest in ["{now}", "{alive}", "{at_key}", "{previous}", "@", "#"] {
+            assert!(!script.contains(rest), "{rest} is left in\n{script}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_crash_may_take_is_unlogged() {
+        let script = schema(true).script();
+        assert_eq!(script.matches("CREATE UNLOGGED TABLE").count(), 2);
+        assert!(script.contains("CREATE TABLE IF NOT EXISTS \"sessions\".\"app_migrations\""));
+        assert!(!schema(false).script().contains("UNLOGGED"));
+    }
+
+    #[test]
+    fn a_database_that_is_up_to_date_gets_no_step() {
+        assert!(!schema(false).steps(VERSION).contains("FUNCTION"));
+        assert!(schema(false).steps(VERSION - 1).contains("FUNCTION"));
+    }
+}

@@ -49,8 +49,9 @@
 //!
 //! # Trips
 //!
-//! One an operation. Two if the session was renewed a moment ago and is asked for by its key from before; three for a
-//! rotation between two slots of a cluster, after its load. A server that has forgotten a script costs one more.
+//! One an operation. Two if the session was renewed a moment ago and is asked for by its key from before; two for a
+//! rotation between two slots of a cluster. A server that has forgotten a script costs one more. Hashes of sessions that
+//! were ended in numbers are removed after the answer, when nobody waits.
 //!
 //! # When not
 //!
