@@ -83,11 +83,13 @@ async fn removing_needs_no_room() {
     put(&site.layer, &mut browser, "a", 1).await;
     put(&site.layer, &mut browser, "b", 2).await;
     let page = async |session: Session| {
-        // Without a look at the session this has room, and with one it has not.
+        // Without a look at the session these have room, and with one they have not.
         session.set_blind("c", &3)?;
+        session.set_blind("d", &4)?;
         session.get::<u64>("a").await?;
-        assert!(matches!(session.set("d", &4).await, Err(SessionError::Full)), "control");
+        assert!(matches!(session.set("e", &5).await, Err(SessionError::Full)), "control");
         session.remove("a").await?;
+        session.remove_blind("b")?;
         Ok(200)
     };
     assert_eq!(browser.visit(&site.layer, page).await.status(), 200);
