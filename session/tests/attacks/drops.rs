@@ -158,7 +158,7 @@ async fn a_login_is_done_or_was_not_begun() {
     .await;
     let [not_begun, done] = outcomes.into_inner().unwrap();
     assert!(
-        not_begun > 2 && done > 2,
+        not_begun > 0 && done > 0,
         "control: dropped {not_begun} times before and {done} after"
     );
 }

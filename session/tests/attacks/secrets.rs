@@ -214,8 +214,14 @@ async fn no_token_is_in_logs_metrics_and_errors() {
     for token in &seen {
         assert!(!shows(&text, token), "{token} in {text}");
     }
-    let wanted =
-        ["a page", "Sensitive", "terrace.session.requests", "outcome=unknown", "not answer"];
+    let wanted = [
+        "a page",
+        "Sensitive",
+        "terrace.session.requests",
+        "outcome=unknown",
+        "not answer",
+        "is left alone",
+    ];
     for wanted in wanted {
         assert!(text.contains(wanted), "control: nothing about {wanted:?} was written");
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use terrace_session::{Expiry, Session, SessionError};
+use terrace_session::{Expiry, Outage, Session, SessionError};
 use tokio::sync::{Barrier, Notify};
 
 use crate::support::{Browser, Fault, MINUTE, Op, Site};
@@ -152,5 +152,35 @@ async fn a_logout_beside_a_renewal_is_a_logout() {
             assert_eq!(who(&site.layer, &mut known).await, None, "logout first: {logout_first}");
         }
         assert_eq!(site.layer.sessions().list("ada").await.unwrap(), []);
+    }
+}
+
+/// A load whose answer is on its way while its session ends, with a process that answers from copies when the store is away.
+#[tokio::test(start_paused = true)]
+async fn a_load_that_is_overtaken_by_a_logout_leaves_no_copy() {
+    for ends in ["nothing", "a logout", "a revocation"] {
+        for later in 0..16 {
+            let site = Site::with(|builder| builder.outage(Outage::StaleOk(MINUTE)));
+            let browser = logged_in(&site, "ada").await;
+            site.store.next(Op::Load, Fault::Slow);
+            let (mut reads, mut leaves) = (browser.clone(), browser.clone());
+            let leave = async {
+                for _ in 0..later {
+                    tokio::task::yield_now().await;
+                }
+                let logout = async |session: Session| session.logout().await.map(|()| 200);
+                match ends {
+                    "a logout" => drop(leaves.visit(&site.layer, logout).await),
+                    "a revocation" => drop(site.layer.sessions().revoke("ada").await.unwrap()),
+                    _ => {}
+                }
+            };
+            tokio::join!(biased; who(&site.layer, &mut reads), leave);
+            site.store.always(Fault::Refuse);
+            let read = async |session: Session| session.subject().await.map(|_| 200);
+            let status = browser.clone().visit(&site.layer, read).await.status();
+            let control = if ends == "nothing" { 200 } else { 503 };
+            assert_eq!(status, control, "{ends}, {later} later");
+        }
     }
 }
