@@ -198,7 +198,7 @@ async fn no_token_is_in_logs_metrics_and_errors() {
                 .on_response(DefaultOnResponse::new().include_headers(true));
             let plain = |request: Request<Body>| request.map(drop);
             let service = trace.layer(site.layer.layer(page).map_request(plain));
-            for _ in 0..2 {
+            for _ in 0..4 {
                 let request = browser.request().map(|()| Body::empty());
                 let response = service.clone().oneshot(request).await.unwrap();
                 written.add(&(response.status(), response.headers()));
