@@ -55,10 +55,11 @@ impl Shared {
         key: &SessionKey,
         touch: Touch,
     ) -> Result<Option<Loaded>, SessionError> {
+        let copies = self.copies.get().map(|copies| (copies, copies.turn()));
         let loaded = self.ask(Operation::Load, |store| store.load(key, touch)).await?;
-        if let Some(copies) = self.copies.get() {
+        if let Some((copies, asked)) = copies {
             match &loaded {
-                Some(loaded) => copies.keep(*key, loaded),
+                Some(loaded) => copies.keep(*key, loaded, asked),
                 None => copies.forget(key),
             }
         }
@@ -107,9 +108,10 @@ impl Shared {
         subject: &Subject,
         except: Option<&SessionKey>,
     ) -> Result<u64, SessionError> {
-        if let Some(copies) = self.copies.get() {
+        let _forgotten = self.copies.get().map(|copies| {
             copies.forget_all();
-        }
+            AllForgotten(copies)
+        });
         self.ask(Operation::Revoke, |store| store.revoke(subject, except)).await
     }
 
@@ -161,6 +163,14 @@ struct Forgotten<'a> {
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
         self.copies.forget(&self.key);
+    }
+}
+
+struct AllForgotten<'a>(&'a Copies);
+
+impl Drop for AllForgotten<'_> {
+    fn drop(&mut self) {
+        self.0.forget_all();
     }
 }
 

@@ -8,7 +8,7 @@ use super::turn::Turn;
 use super::{Session, plan::Verdict};
 use crate::error::SessionError;
 use crate::layer::{GRACE, Outage};
-use crate::record::{Patch, Values};
+use crate::record::{Patch, Values, size};
 use crate::store::{Change, Created, Guard, NewSession, Patched, Rotated, Rotation};
 use crate::telemetry::{Outcome, Security};
 
@@ -38,10 +38,10 @@ impl Session {
         self.state().accessed = true;
         let done = self.write(&turn, false).await;
         let mut state = self.state();
-        if done.is_ok() {
+        if let Ok(true) = done {
             state.trouble.values = None;
         }
-        self.noted(&mut state, Asked::Values, done)
+        self.noted(&mut state, Asked::Values, done.map(drop))
     }
 
     /// Ends the request's part in the session if it had none: nothing is to be done then, nor said.
@@ -110,35 +110,43 @@ impl Session {
         Closing { cookie, failure, verdict }
     }
 
-    /// Sends all changes, and renews an id that is due.
-    async fn write(&self, _turn: &Turn, last: bool) -> Result<(), SessionError> {
+    /// Sends all changes, and renews an id that is due. Says whether there was something to do.
+    async fn write(&self, _turn: &Turn, last: bool) -> Result<bool, SessionError> {
         let (plan, patch) = {
             let mut state = self.state();
             self.read_cookie(&mut state);
             let plan = plan::commit(&state, &self.shared().expiry);
+            // At the moment at which the changes are taken, not later: a task beside the handler may still wish for some.
+            state.sealed |= last;
             if plan == Commit::Nothing {
-                return Ok(());
+                return Ok(false);
             }
             state.writable()?;
-            (plan, state.log.patch())
+            (plan, state.log.sent())
         };
         match plan {
-            Commit::Nothing => Ok(()),
-            Commit::Create => self.create(patch.set).await,
-            Commit::Patch => self.patch(&patch, last).await,
+            Commit::Nothing => {}
+            Commit::Create => self.create(patch.set).await?,
+            Commit::Patch => self.patch(&patch, last).await?,
             Commit::Renew if patch.is_empty() => {
                 // Nothing depends on it: the next request tries again, under the old id, which works until then.
                 let _ = self.renew_with(patch).await;
-                Ok(())
             }
-            Commit::Renew => self.renew_with(patch).await,
+            Commit::Renew => self.renew_with(patch).await?,
         }
+        Ok(true)
     }
 
     /// A session for somebody who has none.
     pub(super) async fn create(&self, values: Values) -> Result<(), SessionError> {
-        self.state().open()?;
+        if self.state().closed {
+            return Err(SessionError::Committed);
+        }
         let shared = self.shared();
+        // The store looks at the limits of a session that is there, and nobody else at those of one that is not.
+        if size(&values) > shared.limits.bytes || values.len() > shared.limits.values {
+            return Err(SessionError::Full);
+        }
         let held = Held::new(shared.mint(None)?);
         let lifetime = shared.expiry.lifetime();
         let new = NewSession { authentication: None, values, lifetime };

@@ -243,12 +243,7 @@ impl Session {
         let writable = state.writable();
         self.noted(&mut state, Asked::Values, writable)?;
         let there = state.values().map_or_else(Arc::default, Arc::clone);
-        state.log.wish(name.clone(), value, &there);
-        let room = state.has_room(self.shared().limits);
-        if room.is_err() {
-            state.log.forget(name.as_str());
-        }
-        room
+        self.if_it_fits(&mut state, name, value, |log, name, value| log.wish(name, value, &there))
     }
 
     fn wish_blindly(&self, name: Name, value: Option<Value>) -> Result<(), SessionError> {
@@ -257,12 +252,24 @@ impl Session {
         state.open()?;
         let writable = state.writable();
         self.noted(&mut state, Asked::Values, writable)?;
-        let wished = name.clone();
-        state.log.wish_blindly(name, value);
+        self.if_it_fits(&mut state, name, value, Log::wish_blindly)
+    }
+
+    /// Makes a wish, or leaves all as it was if there is no room for it. What shall be gone always has it.
+    fn if_it_fits(
+        &self,
+        state: &mut State,
+        name: Name,
+        value: Option<Value>,
+        wish: impl FnOnce(&mut Log, Name, Option<Value>),
+    ) -> Result<(), SessionError> {
+        let (before, removes) = (state.log.before(&name), value.is_none());
+        wish(&mut state.log, name, value);
         let room = state.has_room(self.shared().limits);
-        if room.is_err() {
-            state.log.forget(wished.as_str());
+        if removes || room.is_ok() {
+            return Ok(());
         }
+        state.log.put_back(before);
         room
     }
 
@@ -300,8 +307,30 @@ impl Session {
         match cookie::find_in(cookies.lines(), shared.cookie.name(), &shared.keys, forged) {
             Found::One(token) => state.place = Place::Token(Held::new(token)),
             Found::None => {}
-            Found::Ambiguous => shared.telemetry.refused(Refused::Ambiguous),
+            Found::Ambiguous => {
+                state.ambiguous = true;
+                shared.telemetry.refused(Refused::Ambiguous);
+            }
         }
+    }
+
+    /// What a logout has to end: the session of this request, or all whose tokens came with it if they are several.
+    fn to_end(&self, state: &mut State) -> Vec<Held> {
+        self.read_cookie(state);
+        match state.held() {
+            Some(held) => vec![held.clone()],
+            None if state.ambiguous => {
+                let Inner { cookies, shared, .. } = &*self.0;
+                let tokens = cookie::all_in(cookies.lines(), shared.cookie.name(), &shared.keys);
+                tokens.into_iter().map(Held::new).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// There will be no response: nothing that needs one begins any more.
+    pub(crate) fn abandon(&self) {
+        self.state().closed = true;
     }
 
     /// Notes that a change was not done because the store is away, for the response.

@@ -90,6 +90,10 @@ pub(crate) struct State {
     pub(crate) written: bool,
     /// Whether the head of the response has left.
     pub(crate) closed: bool,
+    /// Whether the last commit has begun: what is wished for now would be in none.
+    pub(crate) sealed: bool,
+    /// Whether the request brought several tokens of ours, of which none was taken.
+    pub(crate) ambiguous: bool,
     /// What was asked for and could not be done, nor was done since.
     pub(crate) trouble: Trouble,
     /// A route's own policy.
@@ -119,9 +123,9 @@ impl State {
         }
     }
 
-    /// Whether a cookie can still be sent.
+    /// Whether something can be wished for that comes with the response.
     pub(crate) fn open(&self) -> Result<(), SessionError> {
-        if self.closed { Err(SessionError::Committed) } else { Ok(()) }
+        if self.closed || self.sealed { Err(SessionError::Committed) } else { Ok(()) }
     }
 
     /// What was asked for could not be done.

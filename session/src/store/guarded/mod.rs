@@ -29,6 +29,7 @@ use super::{
 use crate::error::StoreError;
 use crate::expiry::Touch;
 use crate::record::{Limits, Patch};
+use crate::telemetry;
 use crate::token::SessionKey;
 
 /// A store in the same data centre answers in a few milliseconds; one that takes fifty times as long is in trouble, and
@@ -149,7 +150,9 @@ impl Guarded {
         let asking = self.admit()?;
         let result = limited(self.limit, operation).await;
         match &result {
-            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => asking.failed(),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
+                asking.failed(error)
+            }
             Ok(_) | Err(StoreError::Invalid(_)) => asking.answered(),
         }
         result
@@ -174,12 +177,26 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self) {
         self.over = true;
-        self.guarded.circuit().answered(self.ticket);
+        let (before, after) = self.report(|circuit, ticket| circuit.answered(ticket));
+        if before == CircuitState::Probing && after == CircuitState::Closed {
+            telemetry::store_is_back();
+        }
     }
 
-    fn failed(mut self) {
+    fn failed(mut self, error: &StoreError) {
         self.over = true;
-        self.guarded.circuit().failed(self.ticket, Instant::now());
+        let (before, after) = self.report(|circuit, ticket| circuit.failed(ticket, Instant::now()));
+        if before == CircuitState::Closed && after == CircuitState::Open {
+            telemetry::store_fails(error);
+        }
+    }
+
+    /// Tells the circuit, and gives its state before and after it.
+    fn report(&self, tell: impl FnOnce(&mut Circuit, Ticket)) -> (CircuitState, CircuitState) {
+        let mut circuit = self.guarded.circuit();
+        let before = circuit.state();
+        tell(&mut circuit, self.ticket);
+        (before, circuit.state())
     }
 }
 
