@@ -58,7 +58,7 @@ struct Recipe {
     shared: Vec<OsString>,
     sockets: Option<TempDir>,
     /// The number of the next one: none comes twice, so that one that leaves is not taken for one that comes.
-    next: u16,
+    next: u32,
 }
 
 /// One that is kept running.

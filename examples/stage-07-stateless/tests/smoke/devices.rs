@@ -23,8 +23,9 @@ async fn a_listener_sees_their_devices_and_signs_out_the_others() {
     assert!(page.text.contains("Sign out everywhere else"), "{}", page.text);
 
     // One of them, by the form of the page.
-    let end = page.text.split("action=\"/devices/").skip(1).filter_map(|rest| rest.split('"').next());
-    let end = end.filter(|path| *path != "others/sign-out").next().unwrap();
+    let mut ends =
+        page.text.split("action=\"/devices/").skip(1).filter_map(|rest| rest.split('"').next());
+    let end = ends.find(|path| *path != "others/sign-out").unwrap();
     let end = format!("/devices/{end}");
     let foreign = stranger.post(address, &end, "").await;
     assert_eq!(foreign.status, 404, "another listener's device is none: {}", foreign.text);

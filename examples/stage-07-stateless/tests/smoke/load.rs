@@ -94,7 +94,9 @@ async fn up_and_down(sessions: &str) -> Arc<Seen> {
         waves.spawn(wave(address.clone(), Arc::clone(&over), Arc::clone(&seen)));
     }
     let in_time = async {
-        site.stage.ask_until("/status", |status| status.text.contains("\"serving\":3")).await;
+        let more = ["\"serving\":3", "\"serving\":4"];
+        let is_up = |text: &str| more.iter().any(|serving| text.contains(serving));
+        site.stage.ask_until("/status", |status| is_up(&status.text)).await;
         over.store(true, Ordering::Relaxed);
         while let Some(wave) = waves.join_next().await {
             wave.unwrap();
@@ -111,7 +113,9 @@ async fn up_and_down(sessions: &str) -> Arc<Seen> {
     tokio::select! {
         () = in_time => {}
         () = somebody_is_out => {}
-        () = tokio::time::sleep(PATIENCE) => panic!("it takes too long: {seen:?}"),
+        () = tokio::time::sleep(PATIENCE) => {
+            panic!("it takes too long: {seen:?}, {}", site.stage.process.log().tail("stage"))
+        }
     }
     seen.enough.store(true, Ordering::Relaxed);
     while let Some(task) = tasks.join_next().await {
