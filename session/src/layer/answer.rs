@@ -23,9 +23,9 @@ const OF_THE_BODY: [HeaderName; 12] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// A response, with what there is to say about the session.
+/// A response, with what there is to say about the session. It is nobody else's business.
 pub(super) fn with<B: Default>(closing: Closing, mut response: Response<B>) -> Response<B> {
-    let Closing { cookie, private, failure, verdict } = closing;
+    let Closing { cookie, failure, verdict } = closing;
     if let Verdict::Replace(status) = verdict {
         response = instead(status, response);
         if let Some(error) = &failure {
@@ -35,9 +35,7 @@ pub(super) fn with<B: Default>(closing: Closing, mut response: Response<B>) -> R
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    if private {
-        shared_caches::keep_out(response.headers_mut());
-    }
+    shared_caches::keep_out(response.headers_mut());
     if let Some(error) = failure {
         response.extensions_mut().insert(error);
     }

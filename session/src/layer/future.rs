@@ -59,6 +59,10 @@ where
                 Ok(response) => response,
                 Err(error) => return Poll::Ready(Err(error)),
             };
+            if this.session.close_untouched() {
+                *this.over = true;
+                return Poll::Ready(Ok(response));
+            }
             if let Some(closing) = this.session.close_now(response.status()) {
                 *this.over = true;
                 return Poll::Ready(Ok(answer::with(closing, response)));

@@ -12,12 +12,10 @@ use crate::record::{Patch, Values, size};
 use crate::store::{Change, Created, Guard, NewSession, Patched, Rotated, Rotation};
 use crate::telemetry::{Outcome, Security};
 
-/// What a response has to say about the session.
+/// What a response has to say about a session that was asked for something.
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) cookie: Option<HeaderValue>,
-    /// Whether it is nobody else's business.
-    pub(crate) private: bool,
     pub(crate) failure: Option<SessionError>,
     pub(crate) verdict: Verdict,
 }
@@ -46,23 +44,22 @@ impl Session {
         self.noted(&mut state, Asked::Values, done.map(drop))
     }
 
-    /// Ends the request's part in the session without a question to the store; `None` if there is one to ask.
-    pub(crate) fn close_now(&self, status: StatusCode) -> Option<Closing> {
+    /// Ends the request's part in the session if it had none: nothing is to be done then, nor said.
+    pub(crate) fn close_untouched(&self) -> bool {
         let mut state = self.state();
-        if !state.accessed {
-            state.closed = true;
-            drop(state);
-            self.shared().telemetry.request(Outcome::Untouched);
-            return Some(Closing {
-                cookie: None,
-                private: false,
-                failure: None,
-                verdict: Verdict::Pass,
-            });
+        if state.accessed {
+            return false;
         }
+        state.closed = true;
         drop(state);
+        self.shared().telemetry.request(Outcome::Untouched);
+        true
+    }
+
+    /// Ends it without a question to the store; `None` if there is one to ask.
+    pub(crate) fn close_now(&self, status: StatusCode) -> Option<Closing> {
         let turn = self.turn_now()?;
-        state = self.state();
+        let mut state = self.state();
         self.drop_unkept(&mut state, status);
         self.read_cookie(&mut state);
         let nothing = plan::commit(&state, &self.shared().expiry) == Commit::Nothing;
@@ -110,7 +107,7 @@ impl Session {
         };
         let verdict =
             failure.as_ref().map_or(Verdict::Pass, |failure| plan::verdict(status, failure));
-        Closing { cookie, private: true, failure, verdict }
+        Closing { cookie, failure, verdict }
     }
 
     /// Sends all changes, and renews an id that is due. Says whether there was something to do.
@@ -168,17 +165,19 @@ impl Session {
     }
 
     async fn patch(&self, patch: &Patch, last: bool) -> Result<(), SessionError> {
-        let Some(held) = self.state().held().cloned() else { return Err(SessionError::Gone) };
+        let held = {
+            let mut state = self.state();
+            if last {
+                state.let_go();
+            }
+            state.held().cloned().ok_or(SessionError::Gone)?
+        };
         let patched = self.shared().patch(&held.key, patch, Guard::Exists).await?;
         let mut state = self.state();
         match patched {
             Patched::Applied { version } => {
                 state.log.done(patch);
-                if last {
-                    state.patched_last();
-                } else {
-                    state.patched(patch, version);
-                }
+                state.patched(patch, version);
                 Ok(())
             }
             Patched::Full => Err(SessionError::Full),

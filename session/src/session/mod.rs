@@ -90,8 +90,9 @@ struct Cookies {
 
 impl Cookies {
     fn of(headers: &HeaderMap) -> Self {
-        let mut lines = headers.get_all(header::COOKIE).iter().cloned();
-        Self { first: lines.next(), others: lines.collect() }
+        let Some(first) = headers.get(header::COOKIE) else { return Self::default() };
+        let others = headers.get_all(header::COOKIE).iter().skip(1);
+        Self { first: Some(first.clone()), others: others.cloned().collect() }
     }
 
     fn lines(&self) -> impl Iterator<Item = &HeaderValue> {

@@ -1,5 +1,6 @@
 //! What one request knows of its session. Pure: the handle asks the store, and this remembers what came of it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,13 +190,13 @@ impl State {
         self.log.clear();
     }
 
-    /// The store has taken these changes with the head of the response about to leave. Whoever still asks is told what is there
-    /// then.
-    pub(crate) fn patched_last(&mut self) {
-        self.written = true;
-        if let Place::Here(held, _) = &self.place {
-            self.place = Place::Token(held.clone());
-        }
+    /// Lets go of what was loaded, with the head of the response about to leave: a store in this process need not copy then
+    /// what it changes. Whoever still asks is told what is there then.
+    pub(crate) fn let_go(&mut self) {
+        self.place = match mem::take(&mut self.place) {
+            Place::Here(held, _) => Place::Token(held),
+            other => other,
+        };
     }
 
     /// Somebody else has moved the session on, and has its new token sent. Sending this one could take the place of it.

@@ -60,7 +60,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("live",          50,  100, "against real servers, with faults", |w, r| class(w, r, Class::Live)),
     step("integration",   60,  110, "every other test program of the blocks", |w, r| class(w, r, Class::Integration)),
     step("examples",      50,  90, "Radiodeck and its stages, driven from outside", |w, r| class(w, r, Class::Examples)),
-    step("rivals",        10,  20, "rivals do the same work; soaks in miniature", |w, r| class(w, r, Class::Rivals)),
+    step("rivals",        40,  60, "rivals do the same work; soaks in miniature", |w, r| class(w, r, Class::Rivals)),
     step("doctests",      25,  90, "the examples in the documentation", doctests),
     step("doc",           20, 150, "the documentation builds; warnings are errors", doc),
     step("package",       20, 120, "each block can be packaged, and builds from its package", package),

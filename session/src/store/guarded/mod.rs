@@ -126,6 +126,11 @@ impl Guarded {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The store itself: an `Arc` of one is a store as well, and would box each call once more.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn admit(&self) -> Result<Asking<'_>, StoreError> {
         let mut circuit = self.circuit();
         let admitted = match circuit.closed() {
@@ -136,7 +141,9 @@ impl Guarded {
         Ok(Asking { guarded: self, ticket, over: false })
     }
 
-    async fn ask<T>(
+    /// Asks as the operations of [`Store`] do, without the box that each of those takes: for the layer, which asks with
+    /// each request.
+    pub(crate) async fn ask<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
@@ -204,11 +211,11 @@ impl Drop for Asking<'_> {
 #[async_trait]
 impl Store for Guarded {
     async fn load(&self, key: &SessionKey, touch: Touch) -> Result<Option<Loaded>, StoreError> {
-        self.ask(self.store.load(key, touch)).await
+        self.ask(self.store().load(key, touch)).await
     }
 
     async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
-        self.ask(self.store.create(key, new)).await
+        self.ask(self.store().create(key, new)).await
     }
 
     async fn patch(
@@ -218,7 +225,7 @@ impl Store for Guarded {
         guard: Guard,
         limits: Limits,
     ) -> Result<Patched, StoreError> {
-        self.ask(self.store.patch(key, patch, guard, limits)).await
+        self.ask(self.store().patch(key, patch, guard, limits)).await
     }
 
     async fn rotate(
@@ -227,15 +234,15 @@ impl Store for Guarded {
         new: &SessionKey,
         rotation: &Rotation,
     ) -> Result<Rotated, StoreError> {
-        self.ask(self.store.rotate(old, new, rotation)).await
+        self.ask(self.store().rotate(old, new, rotation)).await
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        self.ask(self.store.delete(key)).await
+        self.ask(self.store().delete(key)).await
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<Listed>, StoreError> {
-        self.ask(self.store.list(subject)).await
+        self.ask(self.store().list(subject)).await
     }
 
     async fn revoke(
@@ -243,11 +250,11 @@ impl Store for Guarded {
         subject: &Subject,
         except: Option<&SessionKey>,
     ) -> Result<u64, StoreError> {
-        self.ask(self.store.revoke(subject, except)).await
+        self.ask(self.store().revoke(subject, except)).await
     }
 
     async fn epoch(&self, subject: &Subject) -> Result<Epoch, StoreError> {
-        self.ask(self.store.epoch(subject)).await
+        self.ask(self.store().epoch(subject)).await
     }
 
     async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
@@ -257,11 +264,11 @@ impl Store for Guarded {
                 return Err(CircuitOpen { retry_after: circuit.pause() }.unavailable());
             }
         }
-        limited(SWEEP_LIMIT, self.store.sweep(limit)).await
+        limited(SWEEP_LIMIT, self.store().sweep(limit)).await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+        self.store().capabilities()
     }
 }
 
