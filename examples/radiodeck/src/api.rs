@@ -4,12 +4,15 @@
 use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
+use terrace_session::UnixMillis;
+use terrace_session::session::SignedIn;
 
 use crate::cover;
 use crate::edge::EdgeState;
 use crate::model::{
     Genre, Listener, ListenerId, NowPlaying, Page, Station, StationId, Track, TrackId,
 };
+use crate::servers::Roll;
 use crate::storage::{Nodes, Saved};
 
 #[derive(Debug, Serialize)]
@@ -177,6 +180,9 @@ pub(crate) struct Favourites {
     pub(crate) page: u32,
     pub(crate) pages: u32,
     pub(crate) stations: Vec<StationView>,
+    /// Whether they are a stranger's, for their page.
+    #[serde(skip)]
+    pub(crate) on_shelf: bool,
 }
 
 /// `PUT` and `DELETE /favourites/{id}`
@@ -204,6 +210,42 @@ impl From<Listener> for ListenerView {
     }
 }
 
+/// `/devices`
+#[derive(Debug, Serialize)]
+pub(crate) struct Devices {
+    pub(crate) devices: Vec<DeviceView>,
+}
+
+/// One sign-in of a listener. Times are seconds since the Unix epoch.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeviceView {
+    pub(crate) id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) network: Option<String>,
+    pub(crate) signed_in: i64,
+    /// Not to the second: a use is noted now and then.
+    pub(crate) last_seen: i64,
+    /// Whether it is the one that asks.
+    pub(crate) current: bool,
+}
+
+impl From<SignedIn> for DeviceView {
+    fn from(session: SignedIn) -> Self {
+        let SignedIn { id, device, created, last_seen, current, .. } = session;
+        let seconds = |at: UnixMillis| i64::try_from(at.0 / 1000).unwrap_or(i64::MAX);
+        Self {
+            id: id.to_string(),
+            agent: device.label.or(device.agent),
+            network: device.network,
+            signed_in: seconds(created),
+            last_seen: seconds(last_seen),
+            current,
+        }
+    }
+}
+
 /// `/sign-in`
 #[derive(Debug, Serialize)]
 pub(crate) struct SignIn {
@@ -217,6 +259,9 @@ pub(crate) struct Status {
     pub(crate) app: Option<String>,
     #[serde(flatten)]
     pub(crate) database: Nodes,
+    /// Which app servers there are; absent if their number does not change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) servers: Option<Roll>,
     /// What this app server's cache has saved; absent if it has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cache: Option<Saved>,

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::http::Extensions;
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) name: Option<Arc<str>>,
     pub(crate) pictures: Pictures,
     pub(crate) edge: Option<Remote>,
+    pub(crate) servers: Option<Arc<Path>>,
 }
 
 impl App {
@@ -40,6 +42,7 @@ impl App {
             name: None,
             pictures: Pictures::default(),
             edge: None,
+            servers: None,
         }
     }
 
@@ -56,6 +59,14 @@ impl App {
     pub fn behind(mut self, edge: Front) -> Self {
         self.pictures = Pictures::at(edge.urls);
         self.edge = Some(edge.remote);
+        self
+    }
+
+    /// Is one of several app servers on this data directory, whose number changes with their load; `/status`
+    /// shows them.
+    #[must_use]
+    pub fn among(mut self, data: &Path) -> Self {
+        self.servers = Some(data.into());
         self
     }
 

@@ -8,6 +8,7 @@
 //!   `Accept` (see [`Format`]).
 //! - [`Store`] is what it asks of a database; [`SqliteStore`] and [`PostgresStore`] answer.
 //! - [`Seed`] fills a new database with the same rows everywhere.
+//! - [`sessions`] keeps sign-ins outside of the app servers.
 //! - [`servers`] starts app servers as children of a balancer.
 //! - [`edge`] is what the site has to do with an edge cache in front of it.
 //! - [`launch`] is what every executable needs: options, an address, a signal, a goodbye.
@@ -44,6 +45,7 @@ mod routes;
 pub mod schedule;
 pub mod seed;
 pub mod servers;
+pub mod sessions;
 pub mod storage;
 pub mod telemetry;
 mod view;

@@ -17,14 +17,22 @@ const PRIVATE: &[u8] = b"private";
 
 /// Tells shared caches to keep this response to nobody, and changes nothing that says so already.
 pub(crate) fn keep_out(headers: &mut HeaderMap) {
-    if let Some(vary) = vary(headers) {
-        headers.insert(VARY, vary);
-    }
+    tell_apart(headers);
     if let Some(control) = control(headers) {
         headers.insert(CACHE_CONTROL, control);
     }
     while let Some(name) = headers.keys().find(|name| overrules(name)).cloned() {
         headers.remove(name);
+    }
+}
+
+/// Tells shared caches that a request with another cookie, or with none, has another answer.
+///
+/// That is all there is to say of what a visitor without a session is shown: who may keep it stays the application's to
+/// say.
+pub(crate) fn tell_apart(headers: &mut HeaderMap) {
+    if let Some(vary) = vary(headers) {
+        headers.insert(VARY, vary);
     }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::cookie::shared_caches;
 use crate::error::SessionError;
-use crate::session::{Closing, Verdict};
+use crate::session::{Closing, Readers, Verdict};
 
 /// What is said of a body that is not sent.
 const OF_THE_BODY: [HeaderName; 12] = [
@@ -23,9 +23,9 @@ const OF_THE_BODY: [HeaderName; 12] = [
     header::TRANSFER_ENCODING,
 ];
 
-/// A response, with what there is to say about the session. It is nobody else's business.
+/// A response, with what there is to say about the session.
 pub(super) fn with<B: Default>(closing: Closing, mut response: Response<B>) -> Response<B> {
-    let Closing { cookie, failure, verdict } = closing;
+    let Closing { cookie, readers, failure, verdict } = closing;
     if let Verdict::Replace(status) = verdict {
         response = instead(status, response);
         if let Some(error) = &failure {
@@ -35,7 +35,10 @@ pub(super) fn with<B: Default>(closing: Closing, mut response: Response<B>) -> R
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    shared_caches::keep_out(response.headers_mut());
+    match readers {
+        Readers::Strangers => shared_caches::tell_apart(response.headers_mut()),
+        Readers::One => shared_caches::keep_out(response.headers_mut()),
+    }
     if let Some(error) = failure {
         response.extensions_mut().insert(error);
     }

@@ -2,10 +2,11 @@
 
 use http::{HeaderValue, StatusCode};
 
+use super::Session;
 use super::plan::{self, Commit};
+use super::plan::{Readers, Verdict};
 use super::state::{Asked, Held, Place, Send, State};
 use super::turn::Turn;
-use super::{Session, plan::Verdict};
 use crate::error::SessionError;
 use crate::layer::{GRACE, Outage};
 use crate::record::{Patch, Values, size};
@@ -16,6 +17,7 @@ use crate::telemetry::{Outcome, Security};
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) cookie: Option<HeaderValue>,
+    pub(crate) readers: Readers,
     pub(crate) failure: Option<SessionError>,
     pub(crate) verdict: Verdict,
 }
@@ -107,7 +109,8 @@ impl Session {
         };
         let verdict =
             failure.as_ref().map_or(Verdict::Pass, |failure| plan::verdict(status, failure));
-        Closing { cookie, failure, verdict }
+        let readers = plan::readers(state, failure.is_some());
+        Closing { cookie, readers, failure, verdict }
     }
 
     /// Sends all changes, and renews an id that is due. Says whether there was something to do.

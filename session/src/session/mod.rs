@@ -23,7 +23,7 @@ pub use login::Login;
 pub use operators::Sessions;
 
 pub(crate) use commit::Closing;
-pub(crate) use plan::Verdict;
+pub(crate) use plan::{Readers, Verdict};
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -306,7 +306,7 @@ impl Session {
         let forged = || shared.telemetry.refused(Refused::Forged);
         match cookie::find_in(cookies.lines(), shared.cookie.name(), &shared.keys, forged) {
             Found::One(token) => state.place = Place::Token(Held::new(token)),
-            Found::None => {}
+            Found::None => state.stranger = true,
             Found::Ambiguous => {
                 state.ambiguous = true;
                 shared.telemetry.refused(Refused::Ambiguous);

@@ -2,11 +2,20 @@
 
 use http::StatusCode;
 
-use super::state::{Place, State};
+use super::state::{Place, Send, State};
 use crate::error::SessionError;
 use crate::expiry::Expiry;
 use crate::layer::GRACE;
 use crate::store::Loaded;
+
+/// For whom a response is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// There was no token, so that this is what everybody without one is shown.
+    Strangers,
+    /// Nobody else.
+    One,
+}
 
 /// What a commit asks of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +99,13 @@ pub(crate) fn verdict(status: StatusCode, failure: &SessionError) -> Verdict {
         }
         _ => Verdict::Replace(StatusCode::INTERNAL_SERVER_ERROR),
     }
+}
+
+/// For whom the response to a request is that asked for its session.
+pub(crate) fn readers(state: &State, failed: bool) -> Readers {
+    // A login, a logout, and whatever a commit has created say something about this one visitor.
+    let changed = failed || state.written || !matches!(state.send, Send::Keep);
+    if state.stranger && !changed { Readers::Strangers } else { Readers::One }
 }
 
 #[cfg(test)]

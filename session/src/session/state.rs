@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) send: Send,
     /// Whether the response may depend on the session.
     pub(crate) accessed: bool,
+    /// Whether the request came without any token of ours.
+    pub(crate) stranger: bool,
     /// Whether the store holds something new.
     pub(crate) written: bool,
     /// Whether the head of the response has left.

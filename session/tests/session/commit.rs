@@ -145,14 +145,59 @@ async fn what_other_layers_have_said_is_kept() {
 
 #[tokio::test]
 async fn a_response_that_looked_at_a_session_is_for_nobody_else() {
-    let (site, mut browser) = (Site::new(), Browser::new());
+    let site = Site::new();
+    let mut browser = logged_in(&site).await;
     let visit = browser.visit(&site.layer, async |_| Ok(200)).await;
     assert!(visit.response.headers().is_empty(), "untouched: {:?}", visit.response.headers());
     let page = async |session: Session| session.subject().await.map(|_| 200);
     let visit = browser.visit(&site.layer, page).await;
-    let headers = visit.response.headers();
-    assert!(headers[header::VARY].to_str().unwrap().eq_ignore_ascii_case("cookie"));
-    assert!(headers[header::CACHE_CONTROL].to_str().unwrap().contains("private"));
+    assert_eq!(said_to_caches(&visit.response), ["Cookie", "private", ""]);
+    // Whatever the application says: a login, a logout, and a session that has ended.
+    let page = async |session: Session| session.logout().await.map(|()| 200);
+    let before = browser.clone();
+    let visit = browser.visit(&site.layer, page).await;
+    assert_eq!(said_to_caches(&visit.response), ["Cookie", "private", ""]);
+    let (mut new, mut ended) = (Browser::new(), before);
+    let page = async |session: Session| session.login("ada").await.map(|()| 200);
+    let visit = new.visit(&site.layer, page).await;
+    assert_eq!(said_to_caches(&visit.response), ["Cookie", "private", ""]);
+    let page = async |session: Session| session.subject().await.map(|_| 200);
+    let visit = ended.visit(&site.layer, page).await;
+    assert_eq!(said_to_caches(&visit.response), ["Cookie", "private", ""]);
+}
+
+#[tokio::test]
+async fn a_page_for_strangers_may_be_shared_if_the_application_says_so() {
+    let site = Site::new();
+    let page = |sets: bool| {
+        service_fn(move |request: Request<()>| async move {
+            let session = request.extensions().get::<Session>().unwrap();
+            assert_eq!(session.subject().await.unwrap(), None);
+            if sets {
+                session.set("n", &1).await.unwrap();
+            }
+            let response = Response::builder()
+                .header(header::CACHE_CONTROL, "public, max-age=60")
+                .header("cdn-cache-control", "max-age=60");
+            Ok::<_, std::convert::Infallible>(response.body("the page".to_owned()).unwrap())
+        })
+    };
+    let shared = ["Cookie", "public, max-age=60", "max-age=60"];
+    let forged = Browser { cookie: Some("__Host-id=forged".to_owned()) };
+    for stranger in [Browser::new(), forged] {
+        let response = site.layer.layer(page(false)).oneshot(stranger.request()).await.unwrap();
+        assert_eq!(said_to_caches(&response), shared);
+        // The control: once there is something to remember, the page is somebody's.
+        let response = site.layer.layer(page(true)).oneshot(stranger.request()).await.unwrap();
+        assert_ne!(said_to_caches(&response), shared);
+        assert_eq!(said_to_caches(&response)[2], "");
+    }
+}
+
+/// `Vary`, `Cache-Control`, and the field that CDNs read before that.
+fn said_to_caches(response: &Response<String>) -> [&str; 3] {
+    [header::VARY.as_str(), header::CACHE_CONTROL.as_str(), "cdn-cache-control"]
+        .map(|name| response.headers().get(name).map_or("", |value| value.to_str().unwrap()))
 }
 
 #[tokio::test]

@@ -13,10 +13,12 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTE
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use terrace_session::SessionError;
 
 use super::negotiate::Format;
 use super::params::BadParam;
 use super::xml;
+use crate::sessions::Shelf;
 use crate::storage::{StoreError, StoreErrorKind};
 use crate::view;
 
@@ -32,8 +34,12 @@ pub enum Error {
     SignInFirst,
     /// The listener who asks does not exist.
     UnknownListener,
+    /// A stranger keeps as many stations as have room in a session.
+    SignInForMore,
     /// The database did not answer.
     Store(StoreError),
+    /// The session could not be read or changed.
+    Session(SessionError),
 }
 
 impl fmt::Display for Error {
@@ -41,10 +47,10 @@ impl fmt::Display for Error {
         match self {
             Self::BadRequest(reason) => f.write_str(reason),
             Self::NotFound(what) => write!(f, "there is no such {what}"),
-            Self::SignInFirst => {
-                f.write_str("say who is listening: the x-listener header or the listener cookie")
-            }
+            Self::SignInFirst => f.write_str("say who is listening: sign in first"),
             Self::UnknownListener => f.write_str("there is no such listener"),
+            Self::SignInForMore => write!(f, "sign in to keep more than {} stations", Shelf::ROOM),
+            Self::Session(error) => f.write_str(of_session(error)),
             // What the database said is for the log, not for the caller.
             Self::Store(error) => f.write_str(match error.kind() {
                 StoreErrorKind::Unavailable => "the database cannot be reached right now",
@@ -59,6 +65,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Store(error) => Some(error),
+            Self::Session(error) => Some(error),
             _ => None,
         }
     }
@@ -67,6 +74,12 @@ impl std::error::Error for Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<SessionError> for Error {
+    fn from(error: SessionError) -> Self {
+        Self::Session(error)
     }
 }
 
@@ -89,12 +102,19 @@ impl IntoResponse for Error {
         let status = match &self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
-            Self::SignInFirst | Self::UnknownListener => StatusCode::UNAUTHORIZED,
+            Self::SignInFirst | Self::UnknownListener | Self::SignInForMore => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::Session(error) => error.status(),
             Self::Store(error) if error.is_retryable() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        if let Self::Store(error) = &self {
-            tracing::error!(%error, "a request failed");
+        match &self {
+            Self::Store(error) => tracing::error!(%error, "a request failed"),
+            Self::Session(error) if error.status().is_server_error() => {
+                tracing::error!(%error, "a request failed for want of its session");
+            }
+            _ => {}
         }
         let mut response = status.into_response();
         response.extensions_mut().insert(Reason(self.to_string()));
@@ -115,7 +135,10 @@ pub async fn error_pages(request: Request, next: Next) -> Response {
         return response;
     }
     let reason = response.extensions_mut().remove::<Reason>();
-    let reason = reason.map_or_else(|| default_reason(status).to_owned(), |Reason(text)| text);
+    // A layer of sessions that could not keep what a handler has set.
+    let session = || response.extensions().get().filter(|_| status.is_server_error());
+    let default = || session().map_or_else(|| default_reason(status), of_session).to_owned();
+    let reason = reason.map_or_else(default, |Reason(text)| text);
     let content = match format {
         Format::Html => view::error_page(status, &reason).into_string(),
         Format::Json => document(status, &reason).to_string(),
@@ -151,6 +174,18 @@ pub fn panic_response(panic: Box<dyn Any + Send>) -> Response {
 
 fn document(status: StatusCode, reason: &str) -> serde_json::Value {
     serde_json::json!({ "error": { "status": status.as_u16(), "message": reason } })
+}
+
+/// What there is to say of a session that failed, by what it comes to for the caller.
+fn of_session(error: &SessionError) -> &'static str {
+    match error.status() {
+        StatusCode::SERVICE_UNAVAILABLE => "it cannot be looked up right now who is signed in",
+        StatusCode::CONFLICT => {
+            "this session was changed or ended at the same moment; please try again"
+        }
+        StatusCode::FORBIDDEN => "nobody is signed in",
+        _ => "something is wrong with this session",
+    }
 }
 
 fn default_reason(status: StatusCode) -> &'static str {

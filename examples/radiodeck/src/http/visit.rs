@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::str::FromStr;
 
 use super::error::Error;
@@ -13,7 +14,8 @@ use super::params::Params;
 use super::xml;
 use crate::app::App;
 use crate::identity;
-use crate::model::{Listener, ListenerId};
+use crate::model::{Listener, ListenerId, StationId};
+use crate::sessions::Shelf;
 use crate::view::{self, Markup, Pictures};
 
 /// How long a shared cache may keep an answer for a visitor nobody knows: long enough to carry a
@@ -37,6 +39,8 @@ pub(crate) struct Visit {
     pub(crate) format: Format,
     pub(crate) params: Params,
     pub(crate) listener: Option<ListenerId>,
+    /// What the visitor keeps, or has kept, as a stranger, where strangers keep something.
+    pub(crate) shelf: Option<Shelf>,
     /// Nothing in the request tells this visitor from any other.
     pub(crate) anonymous: bool,
     pub(crate) now: i64,
@@ -48,7 +52,8 @@ impl FromRequestParts<App> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let params = Params::parse(parts.uri.query().unwrap_or(""))?;
         let format = Format::of(parts, &params)?;
-        let listener = app.identity.listener(parts).await;
+        let listener = app.identity.listener(parts).await?;
+        let shelf = app.identity.shelf(parts);
         let app = match listener {
             Some(_) => app.within(&parts.extensions),
             None => app.clone(),
@@ -57,7 +62,7 @@ impl FromRequestParts<App> for Visit {
         // Not just anybody without a badge: a shared cache would keep one copy for each cookie.
         let badges = [COOKIE, identity::HEADER];
         let anonymous = badges.iter().all(|badge| !parts.headers.contains_key(badge));
-        Ok(Self { app, format, params, listener, anonymous, now })
+        Ok(Self { app, format, params, listener, shelf, anonymous, now })
     }
 }
 
@@ -74,6 +79,8 @@ pub(crate) trait Show: Serialize {
 #[derive(Debug)]
 pub(crate) struct Site<'a> {
     pub(crate) listener: Option<&'a Listener>,
+    /// Whether there is a page of the listener's devices.
+    pub(crate) devices: bool,
     pub(crate) search: &'a str,
     pub(crate) now: i64,
     /// Where it has its pictures from.
@@ -81,9 +88,16 @@ pub(crate) struct Site<'a> {
 }
 
 impl Visit {
-    /// The listener, where there has to be one.
-    pub(crate) fn signed_in(&self) -> Result<ListenerId, Error> {
-        self.listener.ok_or(Error::SignInFirst)
+    /// Which of these stations the visitor keeps; `None` if they keep none, as nobody knows them.
+    pub(crate) async fn kept(
+        &self,
+        stations: &[StationId],
+    ) -> Result<Option<HashSet<StationId>>, Error> {
+        Ok(match (self.listener, &self.shelf) {
+            (Some(listener), _) => Some(self.app.store.kept(listener, stations).await?),
+            (None, Some(shelf)) => Some(shelf.stations().await?.into_iter().collect()),
+            (None, None) => None,
+        })
     }
 
     /// Answers in the form the caller asked for.
@@ -97,7 +111,8 @@ impl Visit {
                 };
                 let search = self.params.one("q").ok().flatten().unwrap_or("");
                 let (now, pictures) = (self.now, &self.app.pictures);
-                let site = Site { listener: listener.as_ref(), search, now, pictures };
+                let devices = self.shelf.is_some();
+                let site = Site { listener: listener.as_ref(), devices, search, now, pictures };
                 let (title, main) = content.page(&site);
                 view::page(&site, &title, &main).into_string()
             }

@@ -3,8 +3,9 @@ use axum::http::request::Parts;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use bytes::Bytes;
 
-use super::favourites::{is_local, read_form};
+use super::favourites::{bring_along, is_local, read_form};
 use crate::api::{ListenerView, SignIn};
+use crate::http::client::ClientAddr;
 use crate::http::error::Error;
 use crate::http::params::{BadParam, Params};
 use crate::http::visit::{Id, Visit};
@@ -30,13 +31,18 @@ pub(super) async fn sign_in(visit: Visit, request: Request) -> Result<Response, 
         return Err(Error::UnknownListener);
     }
     let next = form.one("next")?.filter(|next| is_local(next)).unwrap_or("/");
-    let headers = visit.app.identity.sign_in(&parts, listener).await;
+    let from = ClientAddr::of(&parts.extensions, &parts.headers, visit.app.edge.is_some());
+    let headers = visit.app.identity.sign_in(&parts, listener, from).await?;
+    if let Some(shelf) = &visit.shelf {
+        let app = visit.app.within(&parts.extensions);
+        bring_along(&*app.store, shelf, listener, visit.now).await?;
+    }
     Ok((AppendHeaders(headers), Redirect::to(next)).into_response())
 }
 
 pub(super) async fn sign_out(visit: Visit, request: Request) -> Result<Response, Error> {
     let (parts, _) = form_of(request).await?;
-    let headers = visit.app.identity.sign_out(&parts).await;
+    let headers = visit.app.identity.sign_out(&parts).await?;
     Ok((AppendHeaders(headers), Redirect::to("/")).into_response())
 }
 

@@ -1,5 +1,6 @@
 //! The addresses of the site.
 
+mod devices;
 mod favourites;
 mod files;
 mod home;
@@ -40,6 +41,9 @@ pub fn router(app: App) -> Router {
         .route("/listeners/{id}", get(listeners::detail))
         .route("/sign-in", get(listeners::sign_in_page).post(listeners::sign_in))
         .route("/sign-out", axum::routing::post(listeners::sign_out))
+        .route("/devices", get(devices::list))
+        .route("/devices/others/sign-out", axum::routing::post(devices::end_others))
+        .route("/devices/{id}/sign-out", axum::routing::post(devices::end))
         .route("/covers/{file}", get(files::cover))
         .route("/assets/{file}", get(files::asset))
         .route("/favicon.ico", get(files::icon))

@@ -57,10 +57,7 @@ pub(super) async fn dress(
     }
     let ids: Vec<_> = stations.iter().map(|station| station.id).collect();
     let playing = visit.app.store.now_playing(&ids, visit.now).await?;
-    let kept = match visit.listener {
-        Some(listener) => Some(visit.app.store.kept(listener, &ids).await?),
-        None => None,
-    };
+    let kept = visit.kept(&ids).await?;
     Ok(StationView::list(stations, playing, kept.as_ref()))
 }
 
@@ -70,10 +67,7 @@ pub(super) async fn detail(visit: Visit, Id(id): Id<StationId>) -> Result<Respon
     let tracks = store.tracks(id).await?;
     let mut programme =
         schedule::coming_up(&station, &tracks, visit.now).into_iter().map(AirView::from);
-    let favourite = match visit.listener {
-        Some(listener) => Some(store.kept(listener, &[id]).await?.contains(&id)),
-        None => None,
-    };
+    let favourite = visit.kept(&[id]).await?.map(|kept| kept.contains(&id));
     let station = StationView::new(station, favourite, programme.next());
     visit.show(&StationDetail { station, next: programme.collect() }).await
 }

@@ -15,6 +15,7 @@ use crate::http::client::ClientAddr;
 use crate::http::error::{Complete, Error};
 use crate::http::negotiate::{Format, host};
 use crate::http::visit::{CDN_CACHE_CONTROL, Visit};
+use crate::servers::Roll;
 use crate::telemetry;
 
 /// How long `/readyz` waits for the database: less than a balancer waits for `/readyz`.
@@ -42,17 +43,18 @@ pub(super) async fn readyz(State(app): State<App>) -> Response {
     response
 }
 
-/// Which nodes the database has, which of them answers this visit, and what the cache and the edge
-/// have saved.
+/// Which nodes the database has, which of them answers this visit, which app servers there are, and
+/// what the cache and the edge have saved.
 pub(super) async fn status(visit: Visit) -> Result<Response, Error> {
     let app = visit.app.name.as_deref().map(str::to_owned);
     let database = visit.app.store.nodes().await;
     let cache = visit.app.store.saved();
+    let servers = visit.app.servers.as_deref().and_then(Roll::read);
     let edge = match &visit.app.edge {
         Some(edge) => Some(edge.state().await),
         None => None,
     };
-    let mut response = visit.show(&Status { app, database, cache, edge }).await?;
+    let mut response = visit.show(&Status { app, database, servers, cache, edge }).await?;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.remove(CDN_CACHE_CONTROL);
@@ -73,7 +75,10 @@ pub(super) async fn metrics() -> Response {
 pub(super) async fn whoami(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let ClientAddr(client) = ClientAddr::of(&parts.extensions, &parts.headers, app.edge.is_some());
-    let listener = app.identity.listener(&parts).await;
+    let listener = match app.identity.listener(&parts).await {
+        Ok(listener) => listener,
+        Err(error) => return error.into_response(),
+    };
     let body = json!({
         "client": client,
         "host": host(&parts),

@@ -5,13 +5,17 @@
 //! advertise. One that dies is started again; all of them end with their parent, however it ends,
 //! because they hold the other end of a pipe that closes with it.
 
+mod elastic;
+mod event;
 mod listener;
+mod role;
+mod roll;
 mod running;
+pub mod scaling;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -19,8 +23,13 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub use self::elastic::Scaled;
+pub use self::event::{Event, Wanted};
 pub use self::listener::{AppListener, listen};
-use self::running::Plan;
+use self::role::{APP, EDGE};
+pub use self::role::{Count, Range, Role};
+pub use self::roll::{Member, Roll};
+use self::running::{Plan, Running};
 use crate::launch;
 
 /// How an app server says that it answers.
@@ -32,65 +41,55 @@ pub fn name(socket: &Path) -> String {
     socket.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What a process of a stage with several is: the balancer, unless its parent says otherwise.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Role {
-    #[arg(long, hide = true, default_value = "balancer", value_parser = ["balancer", APP, EDGE])]
-    role: String,
-    #[arg(long, hide = true, required_if_eq_any([("role", APP), ("role", EDGE)]))]
-    socket: Option<PathBuf>,
-}
-
-const APP: &str = "app";
-const EDGE: &str = "edge";
-
-impl Role {
-    /// Where an app server listens; `None` for the balancer.
-    #[must_use]
-    pub fn app_socket(&self) -> Option<PathBuf> {
-        self.socket_of(APP)
-    }
-
-    /// Where an edge takes its orders; `None` for everybody else.
-    #[must_use]
-    pub fn edge_socket(&self) -> Option<PathBuf> {
-        self.socket_of(EDGE)
-    }
-
-    fn socket_of(&self, role: &str) -> Option<PathBuf> {
-        if self.role == role { self.socket.clone() } else { None }
-    }
-
-    fn options(role: &str, socket: &Path) -> Vec<OsString> {
-        let socket = socket.as_os_str().to_owned();
-        vec!["--role".into(), role.into(), "--socket".into(), socket]
-    }
-}
-
-/// How many app servers: 1 to 64. None is no site, and more than 64 on one machine is a slip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count(u16);
-
-impl FromStr for Count {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, &'static str> {
-        match text.parse() {
-            Ok(count @ 1..=64) => Ok(Self(count)),
-            _ => Err("it is a number from 1 to 64"),
-        }
-    }
-}
-
 /// Running app servers.
 ///
 /// Dropping it kills them; [`stop`](Self::stop) lets them finish their requests.
 #[derive(Debug)]
 pub struct AppServers {
-    servers: Vec<AppServer>,
-    tasks: Vec<JoinHandle<()>>,
+    running: Vec<Kept>,
+    recipe: Recipe,
+}
+
+/// How one more is made.
+#[derive(Debug)]
+struct Recipe {
+    role: &'static str,
+    executable: PathBuf,
+    shared: Vec<OsString>,
+    sockets: Option<TempDir>,
+    /// The number of the next one: none comes twice, so that one that leaves is not taken for one that comes.
+    next: u16,
+}
+
+/// One that is kept running.
+///
+/// Dropping it kills it.
+#[derive(Debug)]
+struct Kept {
+    server: AppServer,
     stop: watch::Sender<bool>,
-    _sockets: Option<TempDir>,
+    task: JoinHandle<()>,
+}
+
+impl Kept {
+    fn keep(plan: Plan, running: Running) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let server = plan.server.clone();
+        Self { server, stop, task: tokio::spawn(plan.keep_running(running, stopped)) }
+    }
+
+    /// Lets it finish its requests and waits for its end.
+    async fn stop(mut self) {
+        let _gone = self.stop.send(true);
+        let _panicked = (&mut self.task).await;
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // The task owns the child, which is killed when it is dropped.
+        self.task.abort();
+    }
 }
 
 /// One of them.
@@ -170,48 +169,47 @@ impl AppServers {
         data: &launch::DataDir,
         places: &[(&str, SocketAddr)],
     ) -> Result<Self, launch::Error> {
-        let edge = AppServer::new(EDGE.to_owned(), crate::edge::socket(data.path()));
-        Self::start_all(EDGE, vec![edge], &alike(data, places), None).await
-    }
-
-    async fn start_with(Count(count): Count, shared: &[OsString]) -> Result<Self, launch::Error> {
-        let sockets = launch::private_directory()?;
-        let servers = (1..=count).map(|number| {
-            let name = format!("app-{number}");
-            let socket = sockets.path().join(format!("{name}.sock"));
-            AppServer::new(name, socket)
-        });
-        let servers = servers.collect();
-        Self::start_all(APP, servers, shared, Some(sockets)).await
-    }
-
-    async fn start_all(
-        role: &str,
-        servers: Vec<AppServer>,
-        shared: &[OsString],
-        sockets: Option<TempDir>,
-    ) -> Result<Self, launch::Error> {
         let executable = std::env::current_exe()?;
-        let (stop, stopped) = watch::channel(false);
+        let shared = alike(data, places);
+        let recipe = Recipe { role: EDGE, executable, shared, sockets: None, next: 1 };
+        let socket = crate::edge::socket(data.path());
+        let plan = recipe.plan(AppServer::new(EDGE.to_owned(), socket));
+        Self::start_all(vec![plan], recipe).await
+    }
+
+    async fn start_with(count: Count, shared: &[OsString]) -> Result<Self, launch::Error> {
+        let sockets = Some(launch::private_directory()?);
+        let executable = std::env::current_exe()?;
+        let shared = shared.to_vec();
+        let mut recipe = Recipe { role: APP, executable, shared, sockets, next: 1 };
+        let plans = (0..count.get()).map(|_| recipe.another()).collect();
+        Self::start_all(plans, recipe).await
+    }
+
+    async fn start_all(plans: Vec<Plan>, recipe: Recipe) -> Result<Self, launch::Error> {
         let mut starting = Vec::new();
-        for server in servers {
-            let mut options = Role::options(role, &server.socket);
-            options.extend_from_slice(shared);
-            let plan = Plan { executable: executable.clone(), options, server };
+        for plan in plans {
             starting.push((plan.spawn()?, plan));
         }
-        let mut all = Self { servers: Vec::new(), tasks: Vec::new(), stop, _sockets: sockets };
+        let mut all = Self { running: Vec::new(), recipe };
         for (mut running, plan) in starting {
             running.ready(&plan.server).await?;
-            all.servers.push(plan.server.clone());
-            all.tasks.push(tokio::spawn(plan.keep_running(running, stopped.clone())));
+            all.running.push(Kept::keep(plan, running));
         }
         Ok(all)
     }
 
+    /// Starts one more, that is not among them yet, and waits until it is ready.
+    async fn start_another(&mut self) -> Result<Kept, launch::Error> {
+        let plan = self.recipe.another();
+        let mut running = plan.spawn()?;
+        running.ready(&plan.server).await?;
+        Ok(Kept::keep(plan, running))
+    }
+
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &AppServer> {
-        self.servers.iter()
+        self.running.iter().map(|kept| &kept.server)
     }
 
     /// Each of them and its process, for [`launch::on_air`].
@@ -225,14 +223,16 @@ impl AppServers {
     pub fn tries(&self) -> Vec<String> {
         let kill =
             |server: &AppServer| format!("kill -9 {} and go on: it comes back", server.pid());
-        self.servers.first().map(kill).into_iter().collect()
+        self.iter().next().map(kill).into_iter().collect()
     }
 
     /// Lets them finish their requests and waits for their end.
-    pub async fn stop(mut self) {
-        let _all_gone = self.stop.send(true);
-        for task in self.tasks.drain(..) {
-            let _panicked = task.await;
+    pub async fn stop(self) {
+        for kept in &self.running {
+            let _gone = kept.stop.send(true);
+        }
+        for kept in self.running {
+            kept.stop().await;
         }
     }
 
@@ -240,6 +240,23 @@ impl AppServers {
     pub async fn stop_on(self, wish: impl Future<Output = ()>) {
         wish.await;
         self.stop().await;
+    }
+}
+
+impl Recipe {
+    /// The next app server.
+    fn another(&mut self) -> Plan {
+        let name = format!("app-{}", self.next);
+        self.next += 1;
+        let sockets = self.sockets.as_ref().map_or(Path::new(""), TempDir::path);
+        let socket = sockets.join(format!("{name}.sock"));
+        self.plan(AppServer::new(name, socket))
+    }
+
+    fn plan(&self, server: AppServer) -> Plan {
+        let mut options = Role::options(self.role, &server.socket);
+        options.extend_from_slice(&self.shared);
+        Plan { executable: self.executable.clone(), options, server }
     }
 }
 
@@ -254,13 +271,4 @@ fn alike(data: &launch::DataDir, places: &[(&str, SocketAddr)]) -> Vec<OsString>
     }
     // Of an option that was given several times the last one counts.
     std::env::args_os().skip(1).chain(options).collect()
-}
-
-impl Drop for AppServers {
-    fn drop(&mut self) {
-        for task in &self.tasks {
-            // The task owns the child, which is killed when it is dropped.
-            task.abort();
-        }
-    }
 }

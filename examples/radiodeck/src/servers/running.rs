@@ -91,7 +91,7 @@ impl Plan {
 }
 
 /// Waits for the wish to stop. Does not hand out the channel's guard, which must not be kept.
-async fn wanted(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn wanted(stop: &mut watch::Receiver<bool>) {
     let _ended = stop.wait_for(|stop| *stop).await;
 }
 

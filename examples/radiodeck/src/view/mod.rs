@@ -1,9 +1,11 @@
 //! The pages.
 
+mod devices;
 pub(crate) mod markup;
 mod pages;
 mod parts;
 mod pictures;
+mod status;
 
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -12,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::assets;
 use crate::http::visit::Site;
+use crate::model::Listener;
 pub(crate) use markup::{Markup, html};
 pub(crate) use pictures::Pictures;
 
@@ -27,10 +30,9 @@ pub(crate) fn protect(headers: &mut HeaderMap, pictures: &Pictures) {
 pub(crate) fn page(site: &Site<'_>, title: &str, main: &Markup) -> Markup {
     let account = match site.listener {
         Some(listener) => html!(
-            "<form class=\"account\" method=\"post\" action=\"/sign-out\">\
-             <span class=\"badge\" aria-hidden=\"true\">" (initials(&listener.name)) "</span>\
-             <span class=\"name\">" (listener.name) "</span>\
-             <button class=\"quiet\">Sign out</button></form>"
+            "<form class=\"account\" method=\"post\" action=\"/sign-out\">"
+            (name(listener, site.devices))
+            "<button class=\"quiet\">Sign out</button></form>"
         ),
         None => html!("<a class=\"account button\" href=\"/sign-in\">Sign in</a>"),
     };
@@ -106,6 +108,19 @@ fn footer() -> Markup {
          <a href=\"/stations?format=xml\">XML</a> <a href=\"/metrics\">Metrics</a> \
          <a href=\"/status\">Status</a></p></footer>"
     )
+}
+
+/// Who is signed in, and the way to where else they are.
+fn name(listener: &Listener, devices: bool) -> Markup {
+    let name = html!(
+        "<span class=\"badge\" aria-hidden=\"true\">" (initials(&listener.name)) "</span>\
+         <span class=\"name\">" (listener.name) "</span>"
+    );
+    if devices {
+        html!("<a class=\"who\" href=\"/devices\" title=\"Your devices\">" (name) "</a>")
+    } else {
+        name
+    }
 }
 
 fn initials(name: &str) -> String {

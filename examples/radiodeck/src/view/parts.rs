@@ -34,6 +34,16 @@ pub(super) fn clock(at: i64) -> Markup {
     )
 }
 
+/// How long ago something was, roughly.
+pub(super) fn ago(seconds: i64) -> String {
+    match seconds {
+        ..60 => "just now".to_owned(),
+        60..3_600 => format!("{} ago", count(seconds / 60, "minute", "minutes")),
+        3_600..86_400 => format!("{} ago", count(seconds / 3_600, "hour", "hours")),
+        _ => format!("{} ago", count(seconds / 86_400, "day", "days")),
+    }
+}
+
 pub(super) fn count(number: i64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
@@ -178,6 +188,11 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (2_400, "2,400"), (-1_234_567, "-1,234,567")]
         {
             assert_eq!(thousands(number), text);
+        }
+        for (seconds, text) in
+            [(-5, "just now"), (119, "1 minute ago"), (7_200, "2 hours ago"), (86_400, "1 day ago")]
+        {
+            assert_eq!(ago(seconds), text);
         }
         assert_eq!(length(205), "3:25");
         assert_eq!(clock(-60).into_string(), "<time data-at=\"-60\">23:59 UTC</time>");

@@ -54,8 +54,13 @@ impl Stage {
         tokio::time::timeout(PATIENCE, answer).await.expect("the answer never came")
     }
 
-    /// Walks the addresses that every stage has.
+    /// Walks the addresses that every stage has, as a listener who says so.
     pub async fn walk(&self) {
+        self.walk_as("x-listener: 1\r\n").await;
+    }
+
+    /// The same, as a listener whom these headers tell from others.
+    pub async fn walk_as(&self, listener: &str) {
         for (path, part) in [
             ("/", "\"total\":2400"),
             ("/?format=html", "2,400 small stations"),
@@ -76,13 +81,13 @@ impl Stage {
             assert!(answer.text.contains(part), "{path} has {part:?}: {}", answer.text);
             assert!(answer.header("x-request-id").is_some(), "{path} has an id");
         }
-        let answer = self.ask("PUT", "/favourites/7", "x-listener: 1\r\n").await;
+        let answer = self.ask("PUT", "/favourites/7", listener).await;
         assert!(answer.text.contains("\"favourite\":true"), "{}", answer.text);
-        let headers = format!("x-listener: 1\r\n{}", answer.cookie());
+        let headers = format!("{listener}{}", answer.cookie());
         let answer = self.ask("GET", "/favourites", &headers).await;
         assert!(answer.text.contains("\"id\":7,"), "{}", answer.text);
-        let cross = "x-listener: 1\r\norigin: https://evil.test\r\nsec-fetch-site: cross-site\r\n";
-        let answer = self.ask("DELETE", "/favourites/7", cross).await;
+        let cross = "origin: https://evil.test\r\nsec-fetch-site: cross-site\r\n";
+        let answer = self.ask("DELETE", "/favourites/7", &format!("{listener}{cross}")).await;
         assert_eq!(answer.status, 403, "{}", answer.text);
         assert!(answer.text.contains("another site"), "{}", answer.text);
         let packed = self.ask("GET", "/assets/site.css", "accept-encoding: gzip\r\n").await;
@@ -94,23 +99,18 @@ impl Stage {
 
     /// Sends SIGTERM while a request is half sent, and expects the whole answer and a clean end.
     pub async fn stop_in_the_middle_of_a_request(&self) {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        let head = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
-                    content-length: 10\r\nconnection: close\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
-        // The handler asks for the body: it is at work.
-        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
-        let mut line = vec![0; go_on.len()];
-        stream.read_exact(&mut line).await.unwrap();
-        assert_eq!(line, go_on);
+        self.stop_while_signing_in("set-cookie: listener=7;").await;
+    }
+
+    /// The same, with an answer that has this in it.
+    pub async fn stop_while_signing_in(&self, cookie: &str) {
+        let request = HalfSent::sign_in(&self.address).await;
         self.process.terminate();
         let closed = async { while TcpStream::connect(&self.address).await.is_ok() {} };
         tokio::time::timeout(PATIENCE, closed).await.expect("it stops listening");
-        stream.write_all(b"listener=7").await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        let answer = request.finish().await;
         assert!(answer.starts_with("HTTP/1.1 303 "), "{answer}");
-        assert!(answer.contains("set-cookie: listener=7;"), "{answer}");
+        assert!(answer.contains(cookie), "{answer}");
         let status = self.process.wait(PATIENCE).await.unwrap();
         assert!(status.success(), "{status}: {}", self.process.log().tail("stage"));
     }
@@ -120,6 +120,32 @@ impl Stage {
         self.process.terminate();
         let status = self.process.wait(PATIENCE).await.unwrap();
         assert!(status.success(), "{status}: {}", self.process.log().tail("stage"));
+    }
+}
+
+/// A sign-in that an app server is at work on, as it waits for the rest.
+pub struct HalfSent(TcpStream);
+
+impl HalfSent {
+    pub async fn sign_in(address: &str) -> Self {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = "POST /sign-in HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+                    content-length: 10\r\nconnection: close\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // The handler asks for the body: it is at work.
+        let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+        let mut line = vec![0; go_on.len()];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(line, go_on);
+        Self(stream)
+    }
+
+    /// Sends the rest; the whole answer.
+    pub async fn finish(mut self) -> String {
+        self.0.write_all(b"listener=7").await.unwrap();
+        let mut answer = String::new();
+        self.0.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 }
 
@@ -138,6 +164,14 @@ impl Answer {
             .filter_map(|line| line.split_once(": "))
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// All cookies it sets, as they are sent back; those that it removes without a value.
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let head = self.text.lines().take_while(|line| !line.is_empty());
+        let cookies = head.filter_map(|line| line.split_once(": "));
+        let cookies = cookies.filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"));
+        cookies.filter_map(|(_, cookie)| cookie.split(';').next()?.split_once('='))
     }
 
     /// The header that sends back the cookie it sets, if it sets one.
@@ -176,14 +210,30 @@ pub async fn ask_from(
     exchange(socket.connect(target).await?, "GET", path, headers).await
 }
 
+/// Sends a form.
+pub async fn post(address: &str, path: &str, headers: &str, form: &str) -> std::io::Result<Answer> {
+    let headers = format!("content-length: {}\r\n{headers}", form.len());
+    send(TcpStream::connect(address).await?, "POST", path, &headers, form).await
+}
+
 async fn exchange(
-    mut stream: TcpStream,
+    stream: TcpStream,
     method: &str,
     path: &str,
     headers: &str,
 ) -> std::io::Result<Answer> {
+    send(stream, method, path, headers, "").await
+}
+
+async fn send(
+    mut stream: TcpStream,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<Answer> {
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut bytes = Vec::new();
