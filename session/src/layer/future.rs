@@ -60,6 +60,7 @@ where
                 Err(error) => return Poll::Ready(Err(error)),
             };
             if this.session.close_untouched() {
+                *this.over = true;
                 return Poll::Ready(Ok(response));
             }
             if let Some(closing) = this.session.close_now(response.status()) {

@@ -51,9 +51,10 @@ use crate::telemetry::Refused;
 /// head of the response leaves, and are dropped if the answer is 500 or more. To the handler itself they are there
 /// at once.
 ///
-/// After the head has left (in a body that streams, or in a task that outlives the request) reading works as before.
-/// Of the changes, only [`update`](Self::update) works, as long as there is a session: everything else is
-/// [`SessionError::Committed`].
+/// After the head has left (in a body that streams, or in a task that outlives the request) reading works as before, and
+/// counts as no use of the session: the browser could not be told to keep its cookie longer. Of the changes, only
+/// [`update`](Self::update) works, as long as there is a session: everything else is [`SessionError::Committed`]. So it is
+/// when the request was dropped before it had a response.
 ///
 /// # Errors
 ///

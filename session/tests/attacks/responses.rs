@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -214,6 +215,31 @@ async fn a_body_that_streams_reads_and_updates_and_begins_nothing() {
     assert_eq!(number(&site.layer, &mut browser, "n").await, Some(3));
     assert_eq!(number(&site.layer, &mut browser, "late").await, None);
     assert!(is(&site.layer, &mut browser, "ada").await);
+}
+
+/// A page that streams for hours, and reads its session now and then. Were that the use that is noted, other responses would
+/// never send the cookie again, and the browser would forget it while the session lives.
+#[tokio::test]
+async fn reading_after_the_head_takes_no_other_response_its_cookie() {
+    let site = Site::new();
+    let mut browser = logged_in(&site, "ada").await;
+    let kept = Mutex::new(None);
+    for (after_the_head, round) in [(true, 1), (false, 2)] {
+        let page = async |session: Session| {
+            if !after_the_head {
+                session.subject().await?;
+            }
+            *kept.lock().unwrap() = Some(session);
+            Ok(200)
+        };
+        site.clock.advance(10 * MINUTE);
+        browser.visit(&site.layer, page).await;
+        let session = kept.lock().unwrap().take().unwrap();
+        assert_eq!(session.subject().await.unwrap().as_deref(), Some("ada"));
+        let read = async |session: Session| session.subject().await.map(|_| 200);
+        let visit = browser.visit(&site.layer, read).await;
+        assert_eq!(visit.set_cookie().is_some(), after_the_head, "round {round}");
+    }
 }
 
 /// A client that asks for a page, and goes away while its session is loaded.
