@@ -60,20 +60,13 @@ fn run(cli: &Cli) -> Result<(), Error> {
     for (work, name) in Work::ALL {
         let [bare, ours, theirs] = measured(cli, work)?;
         let over = [&ours, &theirs].map(|series| over(series, &bare));
-        let rows = [(&bare, None), (&ours, Some(&over[0])), (&theirs, Some(&over[1]))];
         println!("  {name}:");
-        for (series, over_bare) in rows {
-            let (low, high) = series.spread();
-            let cost = over_bare.map_or(0.0, Series::median);
-            let ratio = over_bare.map_or(0.0, |over_bare| over_bare.ratio_to(&over[1]));
-            println!(
-                "    {:<16} {:8.0} ns ({low:.0} to {high:.0}), {cost:6.0} over bare, {ratio:.3} of the rival's",
-                series.name,
-                series.median(),
-            );
-            let numbers = [series.median(), low, high, cost].map(|value| format!("{value:.1}"));
-            let cells = [name.to_owned(), series.name.clone()].into_iter().chain(numbers);
-            table.row(cells.chain([format!("{ratio:.3}")]));
+        table.row(cells(name, &bare));
+        println!("    {}", shown(&bare));
+        for (series, over_bare) in [&ours, &theirs].into_iter().zip(&over) {
+            let (cost, ratio) = (over_bare.median(), over_bare.ratio_to(&over[1]));
+            println!("    {}, {cost:6.0} over bare, {ratio:.3} of the rival's", shown(series));
+            table.row(cells(name, series).chain([format!("{cost:.1}"), format!("{ratio:.3}")]));
         }
         chart.group(name.to_owned(), &over, &over[1]);
     }
@@ -85,6 +78,17 @@ fn run(cli: &Cli) -> Result<(), Error> {
     chart.write(&folder.join("session-cost.svg"), &provenance)?;
     println!("wrote benches/results/session-cost.csv and session-cost.svg");
     Ok(())
+}
+
+fn shown(series: &Series) -> String {
+    let (low, high) = series.spread();
+    format!("{:<16} {:8.0} ns ({low:.0} to {high:.0})", series.name, series.median())
+}
+
+fn cells(request: &str, series: &Series) -> impl Iterator<Item = String> {
+    let (low, high) = series.spread();
+    let numbers = [series.median(), low, high].map(|value| format!("{value:.1}"));
+    [request.to_owned(), series.name.clone()].into_iter().chain(numbers)
 }
 
 /// The three of them, doing the same in turn.

@@ -23,14 +23,14 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 type Page = Response<Full<Bytes>>;
 
 /// Visitors, each with a session; one after the other comes.
-pub const VISITORS: usize = 1_000;
+pub const VISITORS: usize = 250;
 /// Each visitor's value before it is changed.
 pub const FIRST: u64 = 7;
 /// How long sessions are unused before they end, for both: long enough for those whose time is moved on.
 const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// What time moves on with each request of [`Work::Rolling`]: until a visitor comes again, more than the hour after
 /// which terrace-session notes the use of such a session again.
-const STEP: Duration = Duration::from_secs(4);
+const STEP: Duration = Duration::from_secs(16);
 
 /// What a request does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
