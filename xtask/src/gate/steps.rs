@@ -60,7 +60,7 @@ pub(crate) const STEPS: [Step; 19] = [
     step("live",          85, 170, "against real servers, with faults", |w, r| class(w, r, Class::Live)),
     step("integration",   65, 150, "every other test program of the blocks", |w, r| class(w, r, Class::Integration)),
     step("examples",      60, 130, "Radiodeck and its stages, driven from outside", |w, r| class(w, r, Class::Examples)),
-    step("rivals",        30, 60, "rivals do the same work; soaks in miniature", |w, r| class(w, r, Class::Rivals)),
+    step("rivals",        55,  75, "rivals do the same work; soaks in miniature", |w, r| class(w, r, Class::Rivals)),
     step("doctests",      25, 110, "the examples in the documentation", doctests),
     step("doc",           15, 130, "the documentation builds; warnings are errors", doc),
     step("package",       15, 110, "each block can be packaged, and builds from its package", package),
