@@ -151,7 +151,7 @@ impl Guarded {
         let result = limited(self.limit, operation).await;
         match &result {
             Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
-                asking.failed(error)
+                asking.failed(error);
             }
             Ok(_) | Err(StoreError::Invalid(_)) => asking.answered(),
         }
@@ -177,7 +177,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self) {
         self.over = true;
-        let (before, after) = self.report(|circuit, ticket| circuit.answered(ticket));
+        let (before, after) = self.report(Circuit::answered);
         if before == CircuitState::Probing && after == CircuitState::Closed {
             telemetry::store_is_back();
         }
