@@ -3,6 +3,10 @@
 //! `-- --check` compares with the baseline and fails above it, `-- --bless` writes the baseline.
 //! Without either the counts are printed.
 
+#[path = "instructions/sessions.rs"]
+mod sessions;
+
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +14,7 @@ use terrace_benches::ops::cache;
 use terrace_benches::ops::cdn_edge::{self, Kind};
 use terrace_benches::ops::db::{self, PREPARE, Raw, What};
 use terrace_benches::ops::lb::{Echo, Terrace, TerracePick};
+use terrace_benches::ops::session::Work;
 use terrace_benches::ops::{COUNTED, Op, counted};
 use terrace_cache::engine::Policy;
 use terrace_testkit::baseline::{Baseline, Comparison, rustc_version};
@@ -21,7 +26,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// An operation, built only when it is counted.
 type Build = fn() -> Box<dyn Op>;
 
-const OPERATIONS: [(&str, Build); 12] = [
+const OPERATIONS: [(&str, Build); 18] = [
     ("cache: hit", || hit(0)),
     ("cache: hit, 4 tags", || hit(4)),
     ("cache: bare engine", || {
@@ -36,6 +41,12 @@ const OPERATIONS: [(&str, Build); 12] = [
     ("lb: request, 10000 endpoints", || request(10_000)),
     ("lb: pick, 100 endpoints", || pick(100)),
     ("lb: pick, 10000 endpoints", || pick(10_000)),
+    ("session: no cookie", || sessions::ours(Work::NoCookie)),
+    ("session: untouched", || sessions::ours(Work::Untouched)),
+    ("session: get", || sessions::ours(Work::Get)),
+    ("session: get and set", || sessions::ours(Work::Change)),
+    ("session: rolling get", || sessions::ours(Work::Rolling)),
+    ("session: login", || sessions::ours(Work::Login)),
 ];
 
 /// An operation of ours, the same of a rival, and what ours may cost beside it.
@@ -166,7 +177,8 @@ fn main() -> ExitCode {
 
 /// Does one operation, once before it counts: what is made at first use is not its price.
 fn do_once(name: &str) -> ExitCode {
-    let mut known = OPERATIONS.iter().chain(&CONTROLS).chain(&RIVALS).chain(&SERVED);
+    let ours = OPERATIONS.iter().chain(&CONTROLS).chain(&SERVED);
+    let mut known = ours.chain(&RIVALS).chain(&sessions::RIVALS);
     let Some((_, build)) = known.find(|(known, _)| *known == name) else {
         eprintln!("error: no operation is called {name:?}");
         return ExitCode::FAILURE;
@@ -202,8 +214,10 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
     let rustc = rustc_version()?;
     println!("instructions for {COUNTED} operations, {rustc}:");
     let mut is_good = true;
+    let mut counts = HashMap::new();
     for (name, _) in OPERATIONS {
         let measured = count(name)?;
+        counts.insert(name, measured);
         let comparison = baseline.compare(&rustc, name, measured);
         println!("  {name:<30} {comparison}");
         is_good &= comparison.is_ok() && is_known(comparison);
@@ -217,6 +231,9 @@ fn run(check: bool, bless: bool) -> Result<bool, Error> {
     for Ratio { name, ours, rival, limit } in HITS {
         is_good &= is_within(name, [count(ours)?, count(rival)?], limit);
     }
+    is_good &= sessions::are_within(|name| {
+        counts.get(name).map_or_else(|| count(name), |known| Ok(*known))
+    })?;
     is_good &= ratios()?;
     let command = "cargo bench -p terrace-benches --bench instructions -- --bless";
     if bless {

@@ -2,6 +2,10 @@
 
 #[path = "rivals/moka.rs"]
 mod moka;
+#[path = "rivals/session_cost.rs"]
+mod session_cost;
+#[path = "rivals/sessions/mod.rs"]
+mod sessions;
 
 use terrace_benches::ops::Op;
 use terrace_benches::ops::lb::{Counting, Terrace, TerracePick, Tower};

@@ -98,6 +98,22 @@ impl Answer {
     }
 }
 
+/// A store has failed so often that it is left alone. Said once, and not with each request that finds out.
+pub(crate) fn store_fails(error: &StoreError) {
+    #[cfg(feature = "tracing")]
+    {
+        let cause = std::error::Error::source(error).map(tracing::field::display);
+        tracing::warn!(%error, cause, "the session store fails, and is left alone");
+    }
+    let _ = error;
+}
+
+/// It is used again.
+pub(crate) fn store_is_back() {
+    #[cfg(feature = "tracing")]
+    tracing::info!("the session store answers again");
+}
+
 /// The counters of one layer, made when the first of them counts.
 #[derive(Default)]
 pub(crate) struct Telemetry {

@@ -7,9 +7,9 @@ use clap::Args;
 use crate::provision::{self, Machine};
 
 /// The blocks that have a comparison in `benches`.
-const COMPARED: [&str; 4] = ["lb", "db", "cache", "cdn-edge"];
+const COMPARED: [&str; 5] = ["lb", "db", "cache", "cdn-edge", "session"];
 /// The blocks that have a long test there.
-const SOAKED: [&str; 2] = ["lb", "db"];
+const SOAKED: [&str; 3] = ["lb", "db", "session"];
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -53,6 +53,9 @@ pub(crate) fn soak(options: &Soak) -> Result<ExitCode, String> {
     each(&SOAKED, options.block.as_deref(), |block| {
         if block == "lb" {
             example("terrace-lb", "proxy")?;
+        }
+        if block == "session" {
+            example("terrace-session", "login")?;
         }
         program(&format!("soak-{block}"), &options.arguments)
     })

@@ -11,6 +11,7 @@ pub mod cache;
 pub mod cdn_edge;
 pub mod db;
 pub mod lb;
+pub mod session;
 
 /// One thing that is done over and over.
 pub trait Op {

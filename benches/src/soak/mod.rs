@@ -5,6 +5,7 @@
 //! due in it.
 
 pub mod backend;
+pub mod session;
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;

@@ -23,7 +23,7 @@ pub use error::InvalidCookie;
 pub(crate) use format::Checked;
 #[cfg(test)]
 pub(crate) use scan::find;
-pub(crate) use scan::{Found, find_in};
+pub(crate) use scan::{Found, all_in, find_in};
 
 use std::borrow::Cow;
 

@@ -46,6 +46,21 @@ pub(crate) fn find_in<'a>(
     })
 }
 
+/// All tokens that the keys have signed, of those texts that are shown to them.
+pub(crate) fn all_in<'a>(
+    lines: impl Iterator<Item = &'a HeaderValue>,
+    name: &str,
+    keys: &Keys,
+) -> Vec<Token> {
+    let mut found = Vec::new();
+    // None is taken, so that the scan goes on to the next.
+    let _ = scan_in(lines, name, |text| {
+        found.extend(keys.verify(text));
+        None
+    });
+    found
+}
+
 /// As [`find_in`], in all headers of a request.
 #[cfg(test)]
 pub(crate) fn find(headers: &HeaderMap, name: &str, keys: &Keys) -> Found {

@@ -36,7 +36,6 @@ pub(super) fn with<B: Default>(closing: Closing, mut response: Response<B>) -> R
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     match readers {
-        Readers::Any => {}
         Readers::Strangers => shared_caches::tell_apart(response.headers_mut()),
         Readers::One => shared_caches::keep_out(response.headers_mut()),
     }

@@ -184,7 +184,7 @@ impl SessionBuilder {
             copies.get_or_init(Copies::new);
         }
         Shared {
-            store: Arc::new(Guarded::new(self.store).time_limit(self.store_timeout)),
+            store: Guarded::new(self.store).time_limit(self.store_timeout),
             keys: self.keys,
             cookie,
             expiry: self.expiry,

@@ -25,12 +25,23 @@ pin_project! {
         inner: F,
         session: Session,
         commit: Option<Commit<ResBody>>,
+        over: bool,
+    }
+
+    /// Nobody will get the cookie of a login that a task begins from now on, and the user would be without a session.
+    impl<F, ResBody> PinnedDrop for SessionFuture<F, ResBody> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.over {
+                this.session.abandon();
+            }
+        }
     }
 }
 
 impl<F, ResBody> SessionFuture<F, ResBody> {
     pub(super) fn new(inner: F, session: Session) -> Self {
-        Self { inner, session, commit: None }
+        Self { inner, session, commit: None, over: false }
     }
 }
 
@@ -48,7 +59,12 @@ where
                 Ok(response) => response,
                 Err(error) => return Poll::Ready(Err(error)),
             };
+            if this.session.close_untouched() {
+                *this.over = true;
+                return Poll::Ready(Ok(response));
+            }
             if let Some(closing) = this.session.close_now(response.status()) {
+                *this.over = true;
                 return Poll::Ready(Ok(answer::with(closing, response)));
             }
             let session = this.session.clone();
@@ -58,7 +74,11 @@ where
             }));
         }
         match this.commit {
-            Some(commit) => commit.as_mut().poll(cx).map(Ok),
+            Some(commit) => {
+                let response = ready!(commit.as_mut().poll(cx));
+                *this.over = true;
+                Poll::Ready(Ok(response))
+            }
             None => Poll::Pending,
         }
     }

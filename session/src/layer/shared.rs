@@ -1,7 +1,7 @@
 //! What all requests of a layer share: the settings, and the store with its calls counted.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::copies::Copies;
@@ -11,15 +11,15 @@ use crate::error::{SessionError, StoreError};
 use crate::expiry::{Expiry, Touch};
 use crate::record::{Limits, Patch};
 use crate::store::{
-    Created, Epoch, Guard, Listed, Loaded, NewSession, Patched, Rotated, Rotation, Store, Subject,
-    SubjectLimit,
+    Created, Epoch, Guard, Guarded, Listed, Loaded, NewSession, Patched, Rotated, Rotation, Store,
+    Subject, SubjectLimit,
 };
 use crate::telemetry::{Operation, Telemetry};
 use crate::token::{Keys, SessionKey, Tag, Token};
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Guarded,
     pub(crate) keys: Keys,
     pub(crate) cookie: cookie::Checked,
     pub(crate) expiry: Expiry,
@@ -55,10 +55,11 @@ impl Shared {
         key: &SessionKey,
         touch: Touch,
     ) -> Result<Option<Loaded>, SessionError> {
-        let loaded = self.timed(Operation::Load, self.store.load(key, touch)).await?;
-        if let Some(copies) = self.copies.get() {
+        let copies = self.copies.get().map(|copies| (copies, copies.turn()));
+        let loaded = self.ask(Operation::Load, |store| store.load(key, touch)).await?;
+        if let Some((copies, asked)) = copies {
             match &loaded {
-                Some(loaded) => copies.keep(*key, loaded),
+                Some(loaded) => copies.keep(*key, loaded, asked),
                 None => copies.forget(key),
             }
         }
@@ -70,7 +71,7 @@ impl Shared {
         key: &SessionKey,
         new: &NewSession,
     ) -> Result<Created, SessionError> {
-        self.timed(Operation::Create, self.store.create(key, new)).await
+        self.ask(Operation::Create, |store| store.create(key, new)).await
     }
 
     pub(crate) async fn patch(
@@ -80,7 +81,7 @@ impl Shared {
         guard: Guard,
     ) -> Result<Patched, SessionError> {
         let _forgotten = self.forget(key);
-        self.timed(Operation::Patch, self.store.patch(key, patch, guard, self.limits)).await
+        self.ask(Operation::Patch, |store| store.patch(key, patch, guard, self.limits)).await
     }
 
     pub(crate) async fn rotate(
@@ -90,16 +91,16 @@ impl Shared {
         rotation: &Rotation,
     ) -> Result<Rotated, SessionError> {
         let _forgotten = self.forget(old);
-        self.timed(Operation::Rotate, self.store.rotate(old, new, rotation)).await
+        self.ask(Operation::Rotate, |store| store.rotate(old, new, rotation)).await
     }
 
     pub(crate) async fn delete(&self, key: &SessionKey) -> Result<bool, SessionError> {
         let _forgotten = self.forget(key);
-        self.timed(Operation::Delete, self.store.delete(key)).await
+        self.ask(Operation::Delete, |store| store.delete(key)).await
     }
 
     pub(crate) async fn list(&self, subject: &Subject) -> Result<Vec<Listed>, SessionError> {
-        self.timed(Operation::List, self.store.list(subject)).await
+        self.ask(Operation::List, |store| store.list(subject)).await
     }
 
     pub(crate) async fn revoke(
@@ -107,14 +108,15 @@ impl Shared {
         subject: &Subject,
         except: Option<&SessionKey>,
     ) -> Result<u64, SessionError> {
-        if let Some(copies) = self.copies.get() {
+        let _forgotten = self.copies.get().map(|copies| {
             copies.forget_all();
-        }
-        self.timed(Operation::Revoke, self.store.revoke(subject, except)).await
+            AllForgotten(copies)
+        });
+        self.ask(Operation::Revoke, |store| store.revoke(subject, except)).await
     }
 
     pub(crate) async fn epoch(&self, subject: &Subject) -> Result<Epoch, SessionError> {
-        self.timed(Operation::Epoch, self.store.epoch(subject)).await
+        self.ask(Operation::Epoch, |store| store.epoch(subject)).await
     }
 
     pub(crate) async fn sweep(&self, limit: usize) -> Result<usize, SessionError> {
@@ -128,6 +130,17 @@ impl Shared {
             copies.forget(key);
             Forgotten { copies, key: *key }
         })
+    }
+
+    async fn ask<'a, T, F>(
+        &'a self,
+        operation: Operation,
+        call: impl FnOnce(&'a dyn Store) -> F,
+    ) -> Result<T, SessionError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.timed(operation, self.store.ask(call(self.store.store()))).await
     }
 
     async fn timed<T>(
@@ -150,6 +163,14 @@ struct Forgotten<'a> {
 impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
         self.copies.forget(&self.key);
+    }
+}
+
+struct AllForgotten<'a>(&'a Copies);
+
+impl Drop for AllForgotten<'_> {
+    fn drop(&mut self) {
+        self.0.forget_all();
     }
 }
 

@@ -9,11 +9,11 @@ use super::state::{Asked, Held, Place, Send, State};
 use super::turn::Turn;
 use crate::error::SessionError;
 use crate::layer::{GRACE, Outage};
-use crate::record::{Patch, Values};
+use crate::record::{Patch, Values, size};
 use crate::store::{Change, Created, Guard, NewSession, Patched, Rotated, Rotation};
 use crate::telemetry::{Outcome, Security};
 
-/// What a response has to say about the session.
+/// What a response has to say about a session that was asked for something.
 #[derive(Debug)]
 pub(crate) struct Closing {
     pub(crate) cookie: Option<HeaderValue>,
@@ -40,29 +40,28 @@ impl Session {
         self.state().accessed = true;
         let done = self.write(&turn, false).await;
         let mut state = self.state();
-        if done.is_ok() {
+        if let Ok(true) = done {
             state.trouble.values = None;
         }
-        self.noted(&mut state, Asked::Values, done)
+        self.noted(&mut state, Asked::Values, done.map(drop))
     }
 
-    /// Ends the request's part in the session without a question to the store; `None` if there is one to ask.
-    pub(crate) fn close_now(&self, status: StatusCode) -> Option<Closing> {
+    /// Ends the request's part in the session if it had none: nothing is to be done then, nor said.
+    pub(crate) fn close_untouched(&self) -> bool {
         let mut state = self.state();
-        if !state.accessed {
-            state.closed = true;
-            drop(state);
-            self.shared().telemetry.request(Outcome::Untouched);
-            return Some(Closing {
-                cookie: None,
-                readers: Readers::Any,
-                failure: None,
-                verdict: Verdict::Pass,
-            });
+        if state.accessed {
+            return false;
         }
+        state.closed = true;
         drop(state);
+        self.shared().telemetry.request(Outcome::Untouched);
+        true
+    }
+
+    /// Ends it without a question to the store; `None` if there is one to ask.
+    pub(crate) fn close_now(&self, status: StatusCode) -> Option<Closing> {
         let turn = self.turn_now()?;
-        state = self.state();
+        let mut state = self.state();
         self.drop_unkept(&mut state, status);
         self.read_cookie(&mut state);
         let nothing = plan::commit(&state, &self.shared().expiry) == Commit::Nothing;
@@ -114,35 +113,43 @@ impl Session {
         Closing { cookie, readers, failure, verdict }
     }
 
-    /// Sends all changes, and renews an id that is due.
-    async fn write(&self, _turn: &Turn, last: bool) -> Result<(), SessionError> {
+    /// Sends all changes, and renews an id that is due. Says whether there was something to do.
+    async fn write(&self, _turn: &Turn, last: bool) -> Result<bool, SessionError> {
         let (plan, patch) = {
             let mut state = self.state();
             self.read_cookie(&mut state);
             let plan = plan::commit(&state, &self.shared().expiry);
+            // At the moment at which the changes are taken, not later: a task beside the handler may still wish for some.
+            state.sealed |= last;
             if plan == Commit::Nothing {
-                return Ok(());
+                return Ok(false);
             }
             state.writable()?;
-            (plan, state.log.patch())
+            (plan, state.log.sent())
         };
         match plan {
-            Commit::Nothing => Ok(()),
-            Commit::Create => self.create(patch.set).await,
-            Commit::Patch => self.patch(&patch, last).await,
+            Commit::Nothing => {}
+            Commit::Create => self.create(patch.set).await?,
+            Commit::Patch => self.patch(&patch, last).await?,
             Commit::Renew if patch.is_empty() => {
                 // Nothing depends on it: the next request tries again, under the old id, which works until then.
                 let _ = self.renew_with(patch).await;
-                Ok(())
             }
-            Commit::Renew => self.renew_with(patch).await,
+            Commit::Renew => self.renew_with(patch).await?,
         }
+        Ok(true)
     }
 
     /// A session for somebody who has none.
     pub(super) async fn create(&self, values: Values) -> Result<(), SessionError> {
-        self.state().open()?;
+        if self.state().closed {
+            return Err(SessionError::Committed);
+        }
         let shared = self.shared();
+        // The store looks at the limits of a session that is there, and nobody else at those of one that is not.
+        if size(&values) > shared.limits.bytes || values.len() > shared.limits.values {
+            return Err(SessionError::Full);
+        }
         let held = Held::new(shared.mint(None)?);
         let lifetime = shared.expiry.lifetime();
         let new = NewSession { authentication: None, values, lifetime };
@@ -161,17 +168,19 @@ impl Session {
     }
 
     async fn patch(&self, patch: &Patch, last: bool) -> Result<(), SessionError> {
-        let Some(held) = self.state().held().cloned() else { return Err(SessionError::Gone) };
+        let held = {
+            let mut state = self.state();
+            if last {
+                state.let_go();
+            }
+            state.held().cloned().ok_or(SessionError::Gone)?
+        };
         let patched = self.shared().patch(&held.key, patch, Guard::Exists).await?;
         let mut state = self.state();
         match patched {
             Patched::Applied { version } => {
                 state.log.done(patch);
-                if last {
-                    state.patched_last();
-                } else {
-                    state.patched(patch, version);
-                }
+                state.patched(patch, version);
                 Ok(())
             }
             Patched::Full => Err(SessionError::Full),

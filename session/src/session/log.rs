@@ -10,13 +10,16 @@ pub(crate) struct Log {
     wishes: BTreeMap<Name, Wish>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Wish {
     /// None: it shall not be there.
     value: Option<Value>,
     /// Made without a look at what is there, so that it is written even if that is the same.
     blind: bool,
 }
+
+/// What was wished for under a name before something else was.
+pub(crate) struct Before(Name, Option<Wish>);
 
 impl Log {
     /// Wishes for a value, having seen what is there. Wishing for what is there is no wish.
@@ -32,6 +35,26 @@ impl Log {
     /// Wishes for a value, whatever is there.
     pub(crate) fn wish_blindly(&mut self, name: Name, value: Option<Value>) {
         self.wishes.insert(name, Wish { value, blind: true });
+    }
+
+    /// What is wished for under a name, to be put back.
+    pub(crate) fn before(&self, name: &Name) -> Before {
+        Before(name.clone(), self.wishes.get(name).cloned())
+    }
+
+    /// As it was before.
+    pub(crate) fn put_back(&mut self, Before(name, wish): Before) {
+        match wish {
+            Some(wish) => drop(self.wishes.insert(name, wish)),
+            None => drop(self.wishes.remove(&name)),
+        }
+    }
+
+    /// All wishes, that are sent now. Until the store has said that it took them, what it holds under these names is not known,
+    /// so that wishing for what was there before is a wish as well.
+    pub(crate) fn sent(&mut self) -> Patch {
+        self.wishes.values_mut().for_each(|wish| wish.blind = true);
+        self.patch()
     }
 
     /// What a handler sees under a name: its own wish, or else what is there.
@@ -91,9 +114,11 @@ impl Log {
         self.wishes.retain(|name, wish| !is_done(name, wish));
     }
 
-    /// This was done at once, and takes the place of what was wished before.
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.wishes.remove(name);
+    /// This was done at once, and takes the place of what was wished for under this name. What was wished meanwhile stays.
+    pub(crate) fn replaced(&mut self, name: &str, was: Option<&Value>) {
+        if self.wishes.get(name).is_some_and(|wish| wish.value.as_ref() == was) {
+            self.wishes.remove(name);
+        }
     }
 
     pub(crate) fn clear(&mut self) {

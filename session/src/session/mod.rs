@@ -51,9 +51,10 @@ use crate::telemetry::Refused;
 /// head of the response leaves, and are dropped if the answer is 500 or more. To the handler itself they are there
 /// at once.
 ///
-/// After the head has left (in a body that streams, or in a task that outlives the request) reading works as before.
-/// Of the changes, only [`update`](Self::update) works, as long as there is a session: everything else is
-/// [`SessionError::Committed`].
+/// After the head has left (in a body that streams, or in a task that outlives the request) reading works as before, and
+/// counts as no use of the session: the browser could not be told to keep its cookie longer. Of the changes, only
+/// [`update`](Self::update) works, as long as there is a session: everything else is [`SessionError::Committed`]. So it is
+/// when the request was dropped before it had a response.
 ///
 /// # Errors
 ///
@@ -90,8 +91,9 @@ struct Cookies {
 
 impl Cookies {
     fn of(headers: &HeaderMap) -> Self {
-        let mut lines = headers.get_all(header::COOKIE).iter().cloned();
-        Self { first: lines.next(), others: lines.collect() }
+        let Some(first) = headers.get(header::COOKIE) else { return Self::default() };
+        let others = headers.get_all(header::COOKIE).iter().skip(1);
+        Self { first: Some(first.clone()), others: others.cloned().collect() }
     }
 
     fn lines(&self) -> impl Iterator<Item = &HeaderValue> {
@@ -242,12 +244,7 @@ impl Session {
         let writable = state.writable();
         self.noted(&mut state, Asked::Values, writable)?;
         let there = state.values().map_or_else(Arc::default, Arc::clone);
-        state.log.wish(name.clone(), value, &there);
-        let room = state.has_room(self.shared().limits);
-        if room.is_err() {
-            state.log.forget(name.as_str());
-        }
-        room
+        self.if_it_fits(&mut state, name, value, |log, name, value| log.wish(name, value, &there))
     }
 
     fn wish_blindly(&self, name: Name, value: Option<Value>) -> Result<(), SessionError> {
@@ -256,12 +253,24 @@ impl Session {
         state.open()?;
         let writable = state.writable();
         self.noted(&mut state, Asked::Values, writable)?;
-        let wished = name.clone();
-        state.log.wish_blindly(name, value);
+        self.if_it_fits(&mut state, name, value, Log::wish_blindly)
+    }
+
+    /// Makes a wish, or leaves all as it was if there is no room for it. What shall be gone always has it.
+    fn if_it_fits(
+        &self,
+        state: &mut State,
+        name: Name,
+        value: Option<Value>,
+        wish: impl FnOnce(&mut Log, Name, Option<Value>),
+    ) -> Result<(), SessionError> {
+        let (before, removes) = (state.log.before(&name), value.is_none());
+        wish(&mut state.log, name, value);
         let room = state.has_room(self.shared().limits);
-        if room.is_err() {
-            state.log.forget(wished.as_str());
+        if removes || room.is_ok() {
+            return Ok(());
         }
+        state.log.put_back(before);
         room
     }
 
@@ -299,8 +308,30 @@ impl Session {
         match cookie::find_in(cookies.lines(), shared.cookie.name(), &shared.keys, forged) {
             Found::One(token) => state.place = Place::Token(Held::new(token)),
             Found::None => state.stranger = true,
-            Found::Ambiguous => shared.telemetry.refused(Refused::Ambiguous),
+            Found::Ambiguous => {
+                state.ambiguous = true;
+                shared.telemetry.refused(Refused::Ambiguous);
+            }
         }
+    }
+
+    /// What a logout has to end: the session of this request, or all whose tokens came with it if they are several.
+    fn to_end(&self, state: &mut State) -> Vec<Held> {
+        self.read_cookie(state);
+        match state.held() {
+            Some(held) => vec![held.clone()],
+            None if state.ambiguous => {
+                let Inner { cookies, shared, .. } = &*self.0;
+                let tokens = cookie::all_in(cookies.lines(), shared.cookie.name(), &shared.keys);
+                tokens.into_iter().map(Held::new).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// There will be no response: nothing that needs one begins any more.
+    pub(crate) fn abandon(&self) {
+        self.state().closed = true;
     }
 
     /// Notes that a change was not done because the store is away, for the response.

@@ -11,9 +11,7 @@ use crate::store::Loaded;
 /// For whom a response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Readers {
-    /// The session was not asked for: whoever the application says.
-    Any,
-    /// It was asked for and there was no token, so that this is what everybody without one is shown.
+    /// There was no token, so that this is what everybody without one is shown.
     Strangers,
     /// Nobody else.
     One,

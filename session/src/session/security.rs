@@ -18,7 +18,8 @@ pub(super) enum Moved {
 impl Session {
     /// Ends the session, at once, and has the browser forget the cookie. What was set in this request is dropped.
     ///
-    /// What is set after that is a stranger's, in a new session.
+    /// What is set after that is a stranger's, in a new session. If the request brought several tokens of ours, of which none was
+    /// taken for whose session this is, all their sessions end: one of them is the user's.
     ///
     /// # Errors
     ///
@@ -34,15 +35,14 @@ impl Session {
         let held = {
             let mut state = self.state();
             state.open()?;
-            self.read_cookie(&mut state);
-            state.held().cloned()
+            self.to_end(&mut state)
         };
         let session = self.clone();
         self.finish(turn, async move { session.log_out(held).await }).await
     }
 
-    async fn log_out(&self, held: Option<Held>) -> Result<(), SessionError> {
-        if let Some(held) = held {
+    async fn log_out(&self, held: Vec<Held>) -> Result<(), SessionError> {
+        for held in held {
             self.shared().delete(&held.key).await?;
         }
         self.shared().telemetry.security(Security::Logout);

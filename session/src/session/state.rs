@@ -1,5 +1,6 @@
 //! What one request knows of its session. Pure: the handle asks the store, and this remembers what came of it.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,10 @@ pub(crate) struct State {
     pub(crate) written: bool,
     /// Whether the head of the response has left.
     pub(crate) closed: bool,
+    /// Whether the last commit has begun: what is wished for now would be in none.
+    pub(crate) sealed: bool,
+    /// Whether the request brought several tokens of ours, of which none was taken.
+    pub(crate) ambiguous: bool,
     /// What was asked for and could not be done, nor was done since.
     pub(crate) trouble: Trouble,
     /// A route's own policy.
@@ -120,9 +125,9 @@ impl State {
         }
     }
 
-    /// Whether a cookie can still be sent.
+    /// Whether something can be wished for that comes with the response.
     pub(crate) fn open(&self) -> Result<(), SessionError> {
-        if self.closed { Err(SessionError::Committed) } else { Ok(()) }
+        if self.closed || self.sealed { Err(SessionError::Committed) } else { Ok(()) }
     }
 
     /// What was asked for could not be done.
@@ -187,13 +192,13 @@ impl State {
         self.log.clear();
     }
 
-    /// The store has taken these changes with the head of the response about to leave. Whoever still asks is told what is there
-    /// then.
-    pub(crate) fn patched_last(&mut self) {
-        self.written = true;
-        if let Place::Here(held, _) = &self.place {
-            self.place = Place::Token(held.clone());
-        }
+    /// Lets go of what was loaded, with the head of the response about to leave: a store in this process need not copy then
+    /// what it changes. Whoever still asks is told what is there then.
+    pub(crate) fn let_go(&mut self) {
+        self.place = match mem::take(&mut self.place) {
+            Place::Here(held, _) => Place::Token(held),
+            other => other,
+        };
     }
 
     /// Somebody else has moved the session on, and has its new token sent. Sending this one could take the place of it.

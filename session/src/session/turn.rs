@@ -8,6 +8,7 @@ use tokio::sync::SemaphorePermit;
 use super::state::{Asked, Held, Place};
 use super::{Inner, Session};
 use crate::error::{SessionError, StoreError};
+use crate::expiry::Touch;
 use crate::layer::{Copies, Outage};
 use crate::store::Loaded;
 
@@ -39,17 +40,19 @@ impl Session {
 
     /// Loads the session, if that was not done.
     pub(super) async fn load(&self, _turn: &Turn) {
-        let (held, outage) = {
+        let shared = self.shared();
+        let (held, outage, touch) = {
             let mut state = self.state();
             self.read_cookie(&mut state);
             let outage = self.outage(&state);
+            // A use that is noted has to be told to the browser, or its cookie would end before the session does.
+            let touch = if state.closed { Touch::Never } else { shared.touch() };
             match &state.place {
-                Place::Token(held) => (held.clone(), outage),
+                Place::Token(held) => (held.clone(), outage, touch),
                 _ => return,
             }
         };
-        let shared = self.shared();
-        let answer = shared.load(&held.key, shared.touch()).await;
+        let answer = shared.load(&held.key, touch).await;
         let mut state = self.state();
         match answer {
             Ok(loaded) => state.loaded(held, loaded, shared.cookie.is_persistent()),

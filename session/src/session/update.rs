@@ -53,7 +53,7 @@ impl Session {
             let old = old.map_err(|source| SessionError::value(name.as_str(), source))?;
             let new = change(old);
             let (_, value) = self.entry(name.as_str(), &new)?;
-            let done = self.put(&name, value, base.of.as_ref()).await;
+            let done = self.put(&name, value, &base).await;
             if self.settled(done)? {
                 drop(turn);
                 return Ok(new);
@@ -87,19 +87,14 @@ impl Session {
     }
 
     /// Puts a value in, and says whether that was done.
-    async fn put(
-        &self,
-        name: &Name,
-        value: Value,
-        of: Option<&(Held, u64)>,
-    ) -> Result<bool, SessionError> {
+    async fn put(&self, name: &Name, value: Value, base: &Base) -> Result<bool, SessionError> {
         let mut patch = Patch::default();
-        let Some((held, version)) = of else {
+        let Some((held, version)) = &base.of else {
             // Not without what was set before.
-            patch = self.state().log.patch();
+            patch = self.state().log.sent();
             patch.set(name.clone(), value);
             self.create(patch.set).await?;
-            self.state().log.forget(name.as_str());
+            self.state().log.replaced(name.as_str(), base.value.as_ref());
             return Ok(true);
         };
         patch.set(name.clone(), value);
@@ -107,7 +102,7 @@ impl Session {
         let mut state = self.state();
         match patched {
             Patched::Applied { version } => {
-                state.log.forget(name.as_str());
+                state.log.replaced(name.as_str(), base.value.as_ref());
                 state.patched(&patch, version);
                 Ok(true)
             }

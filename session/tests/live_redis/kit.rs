@@ -12,7 +12,9 @@ use crate::world::{builder, cluster, server};
 /// Each check has a prefix of its own.
 async fn run(server: &Server, in_cluster: bool) -> Report {
     let number = AtomicU32::new(0);
-    conformance::run(async |clock| {
+    // A patch is the same script there, and the longest check need not run twice.
+    let chosen = |check: &str| !in_cluster || check != "ten_thousand_increments_are_ten_thousand";
+    conformance::run_those(chosen, async |clock| {
         let prefix = format!("check-{}", number.fetch_add(1, Ordering::Relaxed));
         let builder = if in_cluster { builder(server).cluster() } else { builder(server) };
         let store: Redis = builder.prefix(prefix).clock(Arc::new(clock)).connect().await?;

@@ -21,15 +21,21 @@ async fn open(path: &Path, clock: ManualClock) -> Result<Sqlite, BoxError> {
     Ok(Sqlite::builder(path).clock(clock).patience(PATIENCE).open().await?)
 }
 
+/// The longest check, which two stores on one file run as well: there is nothing left for one store to get wrong.
+const TEN_THOUSAND: &str = "ten_thousand_increments_are_ten_thousand";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_file_keeps_every_promise_of_a_store() {
     let directory = tempfile::tempdir().unwrap();
     let files = AtomicUsize::new(0);
-    let report = conformance::run(async |clock| {
-        let path = directory.path().join(files.fetch_add(1, Ordering::Relaxed).to_string());
-        let store: Arc<dyn Store> = Arc::new(open(&path, clock).await?);
-        Ok(store)
-    })
+    let report = conformance::run_those(
+        |check| check != TEN_THOUSAND,
+        async |clock| {
+            let path = directory.path().join(files.fetch_add(1, Ordering::Relaxed).to_string());
+            let store: Arc<dyn Store> = Arc::new(open(&path, clock).await?);
+            Ok(store)
+        },
+    )
     .await;
     println!("{report}");
     report.assert();
@@ -39,7 +45,8 @@ async fn a_file_keeps_every_promise_of_a_store() {
 async fn by_turns(one_file: bool) -> Report {
     let directory = tempfile::tempdir().unwrap();
     let files = AtomicUsize::new(0);
-    conformance::run(async |clock| {
+    let chosen = |check: &str| one_file || check != TEN_THOUSAND;
+    conformance::run_those(chosen, async |clock| {
         let path = || directory.path().join(files.fetch_add(1, Ordering::Relaxed).to_string());
         let first = path();
         let second = if one_file { first.clone() } else { path() };

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{COOKIE, SET_COOKIE};
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
-use bytes::Bytes;
 use tokio::sync::Barrier;
 use tower::ServiceExt;
 use tower::util::BoxCloneSyncService;

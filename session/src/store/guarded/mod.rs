@@ -29,6 +29,7 @@ use super::{
 use crate::error::StoreError;
 use crate::expiry::Touch;
 use crate::record::{Limits, Patch};
+use crate::telemetry;
 use crate::token::SessionKey;
 
 /// A store in the same data centre answers in a few milliseconds; one that takes fifty times as long is in trouble, and
@@ -125,6 +126,11 @@ impl Guarded {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The store itself: an `Arc` of one is a store as well, and would box each call once more.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
     fn admit(&self) -> Result<Asking<'_>, StoreError> {
         let mut circuit = self.circuit();
         let admitted = match circuit.closed() {
@@ -135,14 +141,18 @@ impl Guarded {
         Ok(Asking { guarded: self, ticket, over: false })
     }
 
-    async fn ask<T>(
+    /// Asks as the operations of [`Store`] do, without the box that each of those takes: for the layer, which asks with
+    /// each request.
+    pub(crate) async fn ask<T>(
         &self,
         operation: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let asking = self.admit()?;
         let result = limited(self.limit, operation).await;
         match &result {
-            Err(StoreError::Unavailable(_) | StoreError::Unknown(_)) => asking.failed(),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
+                asking.failed(error);
+            }
             Ok(_) | Err(StoreError::Invalid(_)) => asking.answered(),
         }
         result
@@ -167,12 +177,26 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self) {
         self.over = true;
-        self.guarded.circuit().answered(self.ticket);
+        let (before, after) = self.report(Circuit::answered);
+        if before == CircuitState::Probing && after == CircuitState::Closed {
+            telemetry::store_is_back();
+        }
     }
 
-    fn failed(mut self) {
+    fn failed(mut self, error: &StoreError) {
         self.over = true;
-        self.guarded.circuit().failed(self.ticket, Instant::now());
+        let (before, after) = self.report(|circuit, ticket| circuit.failed(ticket, Instant::now()));
+        if before == CircuitState::Closed && after == CircuitState::Open {
+            telemetry::store_fails(error);
+        }
+    }
+
+    /// Tells the circuit, and gives its state before and after it.
+    fn report(&self, tell: impl FnOnce(&mut Circuit, Ticket)) -> (CircuitState, CircuitState) {
+        let mut circuit = self.guarded.circuit();
+        let before = circuit.state();
+        tell(&mut circuit, self.ticket);
+        (before, circuit.state())
     }
 }
 
@@ -187,11 +211,11 @@ impl Drop for Asking<'_> {
 #[async_trait]
 impl Store for Guarded {
     async fn load(&self, key: &SessionKey, touch: Touch) -> Result<Option<Loaded>, StoreError> {
-        self.ask(self.store.load(key, touch)).await
+        self.ask(self.store().load(key, touch)).await
     }
 
     async fn create(&self, key: &SessionKey, new: &NewSession) -> Result<Created, StoreError> {
-        self.ask(self.store.create(key, new)).await
+        self.ask(self.store().create(key, new)).await
     }
 
     async fn patch(
@@ -201,7 +225,7 @@ impl Store for Guarded {
         guard: Guard,
         limits: Limits,
     ) -> Result<Patched, StoreError> {
-        self.ask(self.store.patch(key, patch, guard, limits)).await
+        self.ask(self.store().patch(key, patch, guard, limits)).await
     }
 
     async fn rotate(
@@ -210,15 +234,15 @@ impl Store for Guarded {
         new: &SessionKey,
         rotation: &Rotation,
     ) -> Result<Rotated, StoreError> {
-        self.ask(self.store.rotate(old, new, rotation)).await
+        self.ask(self.store().rotate(old, new, rotation)).await
     }
 
     async fn delete(&self, key: &SessionKey) -> Result<bool, StoreError> {
-        self.ask(self.store.delete(key)).await
+        self.ask(self.store().delete(key)).await
     }
 
     async fn list(&self, subject: &Subject) -> Result<Vec<Listed>, StoreError> {
-        self.ask(self.store.list(subject)).await
+        self.ask(self.store().list(subject)).await
     }
 
     async fn revoke(
@@ -226,11 +250,11 @@ impl Store for Guarded {
         subject: &Subject,
         except: Option<&SessionKey>,
     ) -> Result<u64, StoreError> {
-        self.ask(self.store.revoke(subject, except)).await
+        self.ask(self.store().revoke(subject, except)).await
     }
 
     async fn epoch(&self, subject: &Subject) -> Result<Epoch, StoreError> {
-        self.ask(self.store.epoch(subject)).await
+        self.ask(self.store().epoch(subject)).await
     }
 
     async fn sweep(&self, limit: usize) -> Result<usize, StoreError> {
@@ -240,11 +264,11 @@ impl Store for Guarded {
                 return Err(CircuitOpen { retry_after: circuit.pause() }.unavailable());
             }
         }
-        limited(SWEEP_LIMIT, self.store.sweep(limit)).await
+        limited(SWEEP_LIMIT, self.store().sweep(limit)).await
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.store.capabilities()
+        self.store().capabilities()
     }
 }
 

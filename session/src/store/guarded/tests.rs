@@ -267,7 +267,7 @@ fn a_store_that_is_ready_needs_no_runtime_and_no_timer() {
 #[test]
 fn an_operation_allocates_its_future_and_nothing_else() {
     let (store, guarded) = told([]);
-    let bare = || store.load(&KEY, Touch::Never).now_or_never().unwrap().unwrap();
+    let bare = || (*store).load(&KEY, Touch::Never).now_or_never().unwrap().unwrap();
     let around = || load(&guarded).now_or_never().unwrap().unwrap();
     let bare = allocation_counter::measure(|| drop(bare())).count_total;
     let around = allocation_counter::measure(|| drop(around())).count_total;

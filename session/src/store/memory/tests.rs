@@ -218,6 +218,26 @@ async fn a_load_copies_nothing() {
 }
 
 #[tokio::test]
+async fn a_patch_copies_only_what_somebody_looks_at() {
+    let (store, _) = store(|store| store);
+    create(&store, 0).await;
+    let load = async || store.load(&key(0), Touch::Never).await.expect("an answer").expect("it");
+    let patch = async |bytes| {
+        let limits = Limits::default();
+        store.patch(&key(0), &setting(bytes), Guard::Exists, limits).await.expect("an answer");
+    };
+    let place = async || Arc::as_ptr(&load().await.record);
+    let before = place().await;
+    patch(10).await;
+    assert_eq!(place().await, before);
+    // The control: a copy is seen.
+    let looked_at = load().await;
+    patch(20).await;
+    assert_ne!(place().await, before);
+    drop(looked_at);
+}
+
+#[tokio::test]
 async fn an_epoch_is_forgotten_after_a_day_and_the_next_is_later() {
     let (store, clock) = store(|store| store);
     store.revoke(&alice(), None).await.expect("an answer");

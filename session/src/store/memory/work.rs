@@ -95,13 +95,12 @@ impl Shared {
         if patch.is_empty() {
             return Patched::Applied { version: live.record.version };
         }
-        let mut values = (*live.record.values).clone();
-        if !record::apply(&mut values, patch, limits) {
+        let before = table::weight(&live.record);
+        // Copied only while somebody looks at what was loaded.
+        let record = Arc::make_mut(&mut live.record);
+        if !record::apply(Arc::make_mut(&mut record.values), patch, limits) {
             return Patched::Full;
         }
-        let before = table::weight(&live.record);
-        let record = Arc::make_mut(&mut live.record);
-        record.values = Arc::new(values);
         record.version = record.version.saturating_add(1);
         let version = record.version;
         let crowded = table::weight(&live.record) != before
