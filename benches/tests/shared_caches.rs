@@ -174,12 +174,28 @@ async fn what_a_session_was_asked_for_is_kept_by_no_shared_cache() {
             for touch in TOUCHES {
                 let sessions = sessions();
                 let known = cookie(&sessions).await;
-                for first in [None, Some(&known)] {
+                // What is read of no session is nobody's: the next test is about that.
+                let strangers = (!matches!(touch, Touch::Reads)).then_some(None);
+                for first in strangers.into_iter().chain([Some(&known)]) {
                     let site = Site::new(behind, Some(sessions.clone()), leave, touch);
                     let case = format!("{behind:?} {leave:?} {touch:?} {}", first.is_some());
                     assert!(!site.keeps(first).await, "{case}");
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_strangers_are_shown_is_shown_to_nobody_who_has_a_session() {
+    for behind in ALL {
+        for leave in LEAVE {
+            let sessions = sessions();
+            let known = cookie(&sessions).await;
+            let site = Site::new(behind, Some(sessions), leave, Touch::Reads);
+            site.visit(None).await;
+            site.visit(Some(&known)).await;
+            assert_eq!(site.asked.load(Ordering::SeqCst), 2, "{behind:?} {leave:?}");
         }
     }
 }
