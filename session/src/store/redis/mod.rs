@@ -1,4 +1,4 @@
-//! Redis or Valkey, one server or a cluster, from 6.2 on.
+//! Redis, one server or a cluster. Uses nothing that is newer than 6.2; tested with 7.0, and not yet with Valkey.
 //!
 //! A session is one hash, and an operation on it is one script: what two requests change is merged where it is kept, and
 //! what was deleted is not there to be written to. The time is the server's.
@@ -98,7 +98,7 @@ use crate::token::SessionKey;
 /// older, and none of these takes a month.
 const EPOCH_KNOWN: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Sessions on Redis or Valkey.
+/// Sessions on Redis.
 ///
 /// It has one connection, and makes a new one when that breaks. While there is none, operations fail at once with
 /// [`StoreError::Unavailable`].
