@@ -73,6 +73,15 @@ pub struct Lifetime {
     pub absolute: Duration,
 }
 
+/// What is left of a session's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Remaining {
+    /// If nobody uses it.
+    pub(crate) unused: Duration,
+    /// However much it is used.
+    pub(crate) at_most: Duration,
+}
+
 /// Whether loading counts as use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Touch {

@@ -3,12 +3,12 @@
 //! By hand, since all but the token and one number is known when the layer is built.
 
 use std::io::Write;
-use std::time::Duration;
 
 use http::HeaderValue;
 
 use super::profile::HOST;
-use super::{Cookie, InvalidCookie};
+use super::{Cookie, InvalidCookie, Kept};
+use crate::expiry::Remaining;
 use crate::token::{TEXT, Token};
 
 /// Bytes of name and value together, behind which browsers ignore a cookie (RFC 6265bis, section 5.6).
@@ -28,14 +28,14 @@ pub(crate) struct Checked {
     name: Box<str>,
     /// Path, domain, and those of the profile.
     attributes: Box<str>,
-    browser_session: bool,
+    kept: Kept,
     removal: HeaderValue,
 }
 
 impl Cookie {
     /// Whether browsers will do what was asked for.
     pub(crate) fn check(&self) -> Result<Checked, InvalidCookie> {
-        let Self { profile, name, path, domain, host_prefix, browser_session } = self;
+        let Self { profile, name, path, domain, host_prefix, kept } = self;
         check_name(name)?;
         check_path(path)?;
         domain.as_deref().map_or(Ok(()), check_domain)?;
@@ -59,12 +59,7 @@ impl Cookie {
         let attributes = ["; Path=", path, &domain, profile.attributes()].concat();
         let removal = HeaderValue::try_from(format!("{name}={OVER}{attributes}"))
             .map_err(|_| InvalidCookie::Name { name: name.clone() })?;
-        Ok(Checked {
-            name: name.into(),
-            attributes: attributes.into(),
-            browser_session: *browser_session,
-            removal,
-        })
+        Ok(Checked { name: name.into(), attributes: attributes.into(), kept: *kept, removal })
     }
 }
 
@@ -74,7 +69,7 @@ impl Default for Checked {
         Self {
             name: "__Host-id".into(),
             attributes: "; Path=/; SameSite=Lax; Secure; HttpOnly".into(),
-            browser_session: false,
+            kept: Kept::WhileUsed,
             removal: HeaderValue::from_static(
                 "__Host-id=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; SameSite=Lax; Secure; HttpOnly",
             ),
@@ -83,9 +78,9 @@ impl Default for Checked {
 }
 
 impl Checked {
-    /// Whether browsers are told how long they keep it.
-    pub(crate) fn is_persistent(&self) -> bool {
-        !self.browser_session
+    /// Whether it is sent again when a session may live longer than its browser was told.
+    pub(crate) fn is_sent_again(&self) -> bool {
+        self.kept == Kept::WhileUsed
     }
 
     /// With its prefix, as browsers send it.
@@ -93,12 +88,16 @@ impl Checked {
         &self.name
     }
 
-    /// `Set-Cookie` for a session that ends after `lives`. Marked as sensitive: `Debug` does not show it, and HTTP/2 keeps it
+    /// `Set-Cookie` for a session that has so long to live. Marked as sensitive: `Debug` does not show it, and HTTP/2 keeps it
     /// out of its tables.
-    pub(crate) fn set(&self, token: &Token, lives: Duration) -> HeaderValue {
+    pub(crate) fn set(&self, token: &Token, lives: Remaining) -> HeaderValue {
+        let age = match self.kept {
+            Kept::WhileUsed => Some(lives.unused),
+            Kept::ToTheEnd => Some(lives.at_most),
+            Kept::UntilClosed => None,
+        };
         // Not 0, which would remove it.
-        let age = lives.as_secs().clamp(1, LONGEST_AGE);
-        let age = (!self.browser_session).then_some(age);
+        let age = age.map(|age| age.as_secs().clamp(1, LONGEST_AGE));
         let digits = |age: u64| age.checked_ilog10().map_or(1, |log| log as usize + 1);
         let aged = age.map_or(0, |age| MAX_AGE.len() + digits(age));
 

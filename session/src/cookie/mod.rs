@@ -64,7 +64,18 @@ pub struct Cookie {
     path: Cow<'static, str>,
     domain: Option<Cow<'static, str>>,
     host_prefix: bool,
-    browser_session: bool,
+    kept: Kept,
+}
+
+/// How long browsers keep it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// Until the session ends unused: so it is sent again with each use that is noted.
+    WhileUsed,
+    /// Until the session ends in any case.
+    ToTheEnd,
+    /// Until the browser is closed.
+    UntilClosed,
 }
 
 impl Cookie {
@@ -75,7 +86,7 @@ impl Cookie {
             path: Cow::Borrowed("/"),
             domain: None,
             host_prefix: true,
-            browser_session: false,
+            kept: Kept::WhileUsed,
         }
     }
 
@@ -136,10 +147,22 @@ impl Cookie {
     }
 
     /// Without `Max-Age`: the browser forgets it when it is closed, if it does not restore its tabs. By default
-    /// it lasts as long as the session.
+    /// it lasts as long as the session may be unused.
     #[must_use]
     pub fn browser_session(self) -> Self {
-        Self { browser_session: true, ..self }
+        Self { kept: Kept::UntilClosed, ..self }
+    }
+
+    /// With a `Max-Age` up to the session's absolute end, and sent with a new token only.
+    ///
+    /// By default a response sends the cookie again if it is the one that noted a use, one in an eighth of the idle
+    /// time. Should it belong to a slow request from before a login, and arrive after the login's response, then
+    /// the browser has the old token back, which is worth nothing any more, and the user logs in once more. Nothing
+    /// that is sent once can come late. The price: a browser keeps the token of a session that ended unused, and
+    /// brings it along, until the absolute end. The server ends idle sessions either way.
+    #[must_use]
+    pub fn sent_once(self) -> Self {
+        Self { kept: Kept::ToTheEnd, ..self }
     }
 }
 

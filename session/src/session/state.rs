@@ -2,10 +2,10 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::log::Log;
 use crate::error::SessionError;
+use crate::expiry::Remaining;
 use crate::layer::Outage;
 use crate::record::{Limits, Patch, Record, Values, apply};
 use crate::store::Loaded;
@@ -52,7 +52,7 @@ pub(crate) enum Send {
     #[default]
     Keep,
     /// This token, for so long.
-    Set(Token, Duration),
+    Set(Token, Remaining),
     /// To forget it.
     Remove,
 }
@@ -163,12 +163,12 @@ impl State {
     }
 
     /// The store gave this for the token.
-    pub(crate) fn loaded(&mut self, held: Held, loaded: Option<Loaded>, persistent: bool) {
+    pub(crate) fn loaded(&mut self, held: Held, loaded: Option<Loaded>, sent_again: bool) {
         self.place = match loaded {
             Some(loaded) => {
                 // Who comes with the key from before a renewal may have the new one already: sending the old one
                 // could take the place of it.
-                if loaded.touched && persistent && !loaded.moved {
+                if loaded.touched && sent_again && !loaded.moved {
                     self.send = Send::Set(held.token.clone(), lives(&loaded));
                 }
                 Place::Here(held, loaded)
@@ -227,7 +227,11 @@ fn after(record: &mut Record, patch: &Patch, version: u64) {
     let _ = apply(Arc::make_mut(&mut record.values), patch, no_limits);
 }
 
-/// How long a session lives, unused, from now on.
-pub(crate) fn lives(loaded: &Loaded) -> Duration {
-    loaded.record.expires.min(loaded.record.absolute).since(loaded.now)
+/// How long a session lives from now on.
+pub(crate) fn lives(loaded: &Loaded) -> Remaining {
+    let Loaded { record, now, .. } = loaded;
+    Remaining {
+        unused: record.expires.min(record.absolute).since(*now),
+        at_most: record.absolute.since(*now),
+    }
 }

@@ -55,7 +55,7 @@ impl Session {
         let answer = shared.load(&held.key, touch).await;
         let mut state = self.state();
         match answer {
-            Ok(loaded) => state.loaded(held, loaded, shared.cookie.is_persistent()),
+            Ok(loaded) => state.loaded(held, loaded, shared.cookie.is_sent_again()),
             Err(error) => {
                 let copy = find_copy(shared.copies.get(), &held, outage);
                 state.place = without_store(held, copy, error);

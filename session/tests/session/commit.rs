@@ -227,6 +227,40 @@ async fn a_cookie_of_a_browser_s_session_is_not_sent_again_for_a_use() {
     assert_eq!(browser.visit(&site.layer, page).await.set_cookie(), None);
 }
 
+/// A page that takes long notes a use, and its answer arrives after that of a login. Who is logged in then.
+async fn after_a_late_answer(cookie: Cookie) -> Option<String> {
+    let expiry = Expiry::new(30 * MINUTE, 60 * MINUTE);
+    let site = Site::with(|builder| builder.expiry(expiry).cookie(cookie));
+    let mut browser = Browser::new();
+    browser.visit(&site.layer, async |session| session.set("n", &1).await.map(|()| 200)).await;
+    site.clock.advance(10 * MINUTE);
+    let page = async |session: Session| session.get::<u64>("n").await.map(|_| 200);
+    let late = browser.clone().visit(&site.layer, page).await;
+    browser.visit(&site.layer, async |session| session.login("ada").await.map(|()| 200)).await;
+    browser.keep(&late.response);
+    subject(&site, &mut browser).await.map(|id| id.to_string())
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_sent_once_cannot_come_late() {
+    assert_eq!(after_a_late_answer(Cookie::lax().sent_once()).await.as_deref(), Some("ada"));
+    let browser_session = Cookie::lax().browser_session();
+    assert_eq!(after_a_late_answer(browser_session).await.as_deref(), Some("ada"));
+    assert_eq!(after_a_late_answer(Cookie::lax()).await, None, "control: one sent with each use");
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_sent_once_lasts_until_the_session_s_absolute_end() {
+    let site = Site::with(|builder| {
+        builder.expiry(Expiry::new(30 * MINUTE, 45 * MINUTE)).cookie(Cookie::lax().sent_once())
+    });
+    let mut browser = Browser::new();
+    let page = async |session: Session| session.login("ada").await.map(|()| 200);
+    assert_eq!(browser.visit(&site.layer, page).await.max_age(), Some(45 * 60));
+    site.clock.advance(31 * MINUTE);
+    assert_eq!(subject(&site, &mut browser).await, None, "the store ends it unused all the same");
+}
+
 #[tokio::test]
 async fn an_id_that_is_old_is_renewed_and_nobody_is_lost_on_the_way() {
     let expiry = Expiry::default().renewal(5 * MINUTE);

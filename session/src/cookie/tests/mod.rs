@@ -11,13 +11,19 @@ use browser::{Stored, receive};
 use proptest::prelude::*;
 
 use super::*;
+use crate::expiry::Remaining;
 use crate::token::tests::{gives_away, keys, token};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HOST: &str = "app.example.com";
 
-fn set(cookie: &Cookie, lives: Duration) -> String {
-    let value = cookie.check().unwrap().set(&token(1), lives);
+/// In any case twice as long as unused.
+fn remaining(unused: Duration) -> Remaining {
+    Remaining { unused, at_most: unused.saturating_mul(2) }
+}
+
+fn set(cookie: &Cookie, unused: Duration) -> String {
+    let value = cookie.check().unwrap().set(&token(1), remaining(unused));
     value.to_str().unwrap().to_owned()
 }
 
@@ -44,9 +50,11 @@ fn each_profile_writes_what_it_promises() {
         assert_eq!(set(&cookie, HOUR), format!("{name}={text}; Max-Age=3600; {attributes}"));
         let gone = "Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT";
         assert_eq!(removal(&cookie), format!("{name}=; {gone}; {attributes}"));
-        let session = cookie.browser_session();
+        let session = cookie.clone().browser_session();
         assert_eq!(set(&session, HOUR), format!("{name}={text}; {attributes}"));
         assert!(removal(&session).contains(gone));
+        let once = set(&cookie.sent_once(), HOUR);
+        assert_eq!(once, format!("{name}={text}; Max-Age=7200; {attributes}"));
     }
     assert_eq!(Cookie::default(), Cookie::lax());
 }
@@ -128,7 +136,7 @@ fn a_browser_refuses_what_the_check_refuses() {
 fn neither_the_header_nor_what_was_found_shows_the_token() {
     let (cookie, token) = (Cookie::lax().check().unwrap(), token(200));
     let mut headers = http::HeaderMap::new();
-    headers.insert(http::header::SET_COOKIE, cookie.set(&token, HOUR));
+    headers.insert(http::header::SET_COOKIE, cookie.set(&token, remaining(HOUR)));
     let text = headers[http::header::SET_COOKIE].clone();
     headers.insert(http::header::COOKIE, text.clone());
     let found = find(&headers, cookie.name(), &keys());
@@ -148,7 +156,7 @@ fn a_cookie_costs_one_allocation() {
     let cookie = Cookie::lax().check().unwrap();
     let token = token(1);
     for lives in [Duration::ZERO, Duration::from_secs(99), HOUR, Duration::MAX] {
-        let info = allocation_counter::measure(|| drop(cookie.set(&token, lives)));
+        let info = allocation_counter::measure(|| drop(cookie.set(&token, remaining(lives))));
         assert_eq!(info.count_total, 1, "{lives:?}");
     }
 }
@@ -173,12 +181,13 @@ fn any_cookie() -> impl Strategy<Value = Cookie> {
         "[a-z-]{1,5}(\\.[a-z0-9]{1,3}){0,2}".prop_map(Some),
         "\\PC{0,5}".prop_map(Some)
     ];
-    (profile, name, path, domain, any::<bool>(), any::<bool>()).prop_map(
-        |(cookie, name, path, domain, prefixed, browser_session)| {
+    let kept = prop_oneof![Just(Kept::WhileUsed), Just(Kept::ToTheEnd), Just(Kept::UntilClosed)];
+    (profile, name, path, domain, any::<bool>(), kept).prop_map(
+        |(cookie, name, path, domain, prefixed, kept)| {
             let cookie = cookie.name(name).path(path);
             let cookie = domain.into_iter().fold(cookie, Cookie::domain);
             let cookie = if prefixed { cookie } else { cookie.without_host_prefix() };
-            if browser_session { cookie.browser_session() } else { cookie }
+            Cookie { kept, ..cookie }
         },
     )
 }
@@ -195,7 +204,11 @@ proptest! {
             prop_assert_eq!(path.as_deref(), Some(&*cookie.path));
             prop_assert_eq!(domain, cookie.domain.as_ref().map(|domain| domain.to_ascii_lowercase()));
             let (kept, gone) = (receive(&host, &line).unwrap(), receive(&host, &removal(&cookie)).unwrap());
-            let age = (!cookie.browser_session).then_some(seconds.cast_signed());
+            let age = match cookie.kept {
+                Kept::WhileUsed => Some(seconds.cast_signed()),
+                Kept::ToTheEnd => Some(2 * seconds.cast_signed()),
+                Kept::UntilClosed => None,
+            };
             prop_assert_eq!(kept.max_age, age);
             prop_assert!(kept.http_only && kept.secure == (cookie.profile != Profile::Dev));
             prop_assert!(!kept.is_over() && gone.is_over());

@@ -1,10 +1,9 @@
 //! Connections, and one question on one of them.
 
 use std::fmt;
-use std::ops::Deref;
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -41,7 +40,8 @@ impl Link {
     /// The server may go on. The connection is closed, so that nobody's next question waits behind this one.
     pub(super) async fn rows(&self, sql: &str, with: Parameters<'_>) -> Result<Vec<Row>, Fault> {
         let lease = self.lease().await?;
-        let asked = ask(&lease, sql, with, self.limit.saturating_add(SILENCE)).await;
+        let limit = self.limit.saturating_add(SILENCE);
+        let asked = ask(lease.client()?, sql, with, limit).await;
         if asked.as_ref().map_or_else(Fault::spares_connection, |_| true) {
             lease.give_back();
         }
@@ -61,7 +61,7 @@ impl Link {
 }
 
 async fn ask(
-    client: &deadpool_postgres::ClientWrapper,
+    client: &ClientWrapper,
     sql: &str,
     with: Parameters<'_>,
     limit: Duration,
@@ -91,20 +91,16 @@ pub(super) struct Lease {
 }
 
 impl Lease {
+    /// Itself, as long as it was not given back, which ends the lease.
+    pub(super) fn client(&self) -> Result<&ClientWrapper, Fault> {
+        let object = self.object.as_ref();
+        object
+            .map(|object| &**object)
+            .ok_or_else(|| Fault::invalid("the connection was given back"))
+    }
+
     pub(super) fn give_back(mut self) {
         self.object = None;
-    }
-}
-
-impl Deref for Lease {
-    type Target = deadpool_postgres::ClientWrapper;
-
-    fn deref(&self) -> &Self::Target {
-        match &self.object {
-            Some(object) => object,
-            // Only `give_back` takes it, and that is the end of the lease.
-            None => unreachable!("a lease was used after it was given back"),
-        }
     }
 }
 

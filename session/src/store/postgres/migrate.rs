@@ -3,10 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use deadpool_postgres::ClientWrapper;
 use tokio::time::timeout;
 
 use super::error::{Fault, Meaning};
-use super::link::{Lease, Link};
+use super::link::Link;
 use super::schema::{LOCK, Schema, VERSION};
 
 /// Making the tables takes a tenth of a second, and several hundred processes may be before us.
@@ -33,10 +34,11 @@ enum Next {
 pub(super) async fn run(link: &Link, schema: &Schema, allowed: bool) -> Result<(), Fault> {
     let lease = link.lease().await?;
     let work = async {
-        suits(&lease).await?;
-        match decide(found(&lease, schema).await?, allowed)? {
+        let client = lease.client()?;
+        suits(client).await?;
+        match decide(found(client, schema).await?, allowed)? {
             Next::Nothing => Ok(()),
-            Next::Migrate => migrate(&lease, schema).await,
+            Next::Migrate => migrate(client, schema).await,
         }
     };
     timeout(WITHIN, work).await.map_err(|_| Fault::late(WITHIN, Meaning::Unavailable))??;
@@ -46,35 +48,35 @@ pub(super) async fn run(link: &Link, schema: &Schema, allowed: bool) -> Result<(
 
 /// Our own transaction: a lock of the transaction goes with it in any case, also through a pooler between us and the
 /// server.
-async fn migrate(lease: &Lease, schema: &Schema) -> Result<(), Fault> {
+async fn migrate(client: &ClientWrapper, schema: &Schema) -> Result<(), Fault> {
     let limit = WITHIN.as_millis();
     let lock = format!(
         "BEGIN; SET LOCAL statement_timeout = {limit}; SELECT pg_advisory_xact_lock({LOCK})"
     );
-    batch(lease, &lock).await?;
+    batch(client, &lock).await?;
     // What the one before us has made.
-    if decide(found(lease, schema).await?, true)? == Next::Migrate {
+    if decide(found(client, schema).await?, true)? == Next::Migrate {
         let there = "SELECT to_regnamespace($1) IS NOT NULL";
         let name = format!("\"{}\"", schema.name());
-        let row = lease.query_one(there, &[&name]).await.map_err(Fault::preparing)?;
+        let row = client.query_one(there, &[&name]).await.map_err(Fault::preparing)?;
         // Who may not create a schema may use one.
         if !row.try_get::<_, bool>(0).map_err(Fault::invalid)? {
-            batch(lease, &schema.create()).await?;
+            batch(client, &schema.create()).await?;
         }
-        let from = found(lease, schema).await?.version;
-        batch(lease, &schema.steps(from)).await?;
+        let from = found(client, schema).await?.version;
+        batch(client, &schema.steps(from)).await?;
     }
-    batch(lease, "COMMIT").await
+    batch(client, "COMMIT").await
 }
 
-async fn batch(lease: &Lease, sql: &str) -> Result<(), Fault> {
-    lease.batch_execute(sql).await.map_err(Fault::asking)
+async fn batch(client: &ClientWrapper, sql: &str) -> Result<(), Fault> {
+    client.batch_execute(sql).await.map_err(Fault::asking)
 }
 
-async fn suits(lease: &Lease) -> Result<(), Fault> {
+async fn suits(client: &ClientWrapper) -> Result<(), Fault> {
     let sql =
         "SELECT current_setting('server_version_num')::int, current_setting('server_encoding')";
-    let row = lease.query_one(sql, &[]).await.map_err(Fault::preparing)?;
+    let row = client.query_one(sql, &[]).await.map_err(Fault::preparing)?;
     let version = row.try_get::<_, i32>(0).map_err(Fault::invalid)?;
     let encoding = row.try_get::<_, &str>(1).map_err(Fault::invalid)?;
     if version < OLDEST {
@@ -86,16 +88,16 @@ async fn suits(lease: &Lease) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn found(lease: &Lease, schema: &Schema) -> Result<Found, Fault> {
+async fn found(client: &ClientWrapper, schema: &Schema) -> Result<Found, Fault> {
     let there = "SELECT to_regclass($1) IS NOT NULL";
     let books = schema.expand("@migrations");
-    let row = lease.query_one(there, &[&books]).await.map_err(Fault::preparing)?;
+    let row = client.query_one(there, &[&books]).await.map_err(Fault::preparing)?;
     if !row.try_get::<_, bool>(0).map_err(Fault::invalid)? {
         return Ok(Found { version: 0, serves: 0 });
     }
     let newest = "SELECT version, serves FROM @migrations ORDER BY version DESC LIMIT 1";
     let newest = schema.expand(newest);
-    let row = lease.query_opt(&newest, &[]).await.map_err(Fault::preparing)?;
+    let row = client.query_opt(&newest, &[]).await.map_err(Fault::preparing)?;
     let Some(row) = row else { return Ok(Found { version: 0, serves: 0 }) };
     let number = |index: usize| row.try_get::<_, i64>(index).map_err(Fault::invalid);
     Ok(Found { version: number(0)?, serves: number(1)? })

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::Postgres;
+use super::link::Parameters;
 use super::rows::{self, count, data, duration, get, integer, key, loaded, names, number};
 use crate::clock::UnixMillis;
 use crate::error::StoreError;
@@ -23,7 +25,7 @@ const EPOCH_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// So many sessions are locked at a time by a sweep, for some 20 ms.
 const BATCH: usize = 1000;
 
-/// What is passed of a login.
+/// What is passed of a login, after everything else.
 #[derive(Default)]
 struct Login<'a> {
     subject: Option<&'a [u8]>,
@@ -49,6 +51,13 @@ impl<'a> Login<'a> {
             network: bytes(&device.network),
         }
     }
+
+    /// In the order in which the functions take them.
+    fn after<'b>(&'b self, before: Parameters<'b>) -> Vec<&'b (dyn ToSql + Sync)> {
+        let Self { subject, epoch, limit, evict, label, agent, network } = self;
+        let login: [&(dyn ToSql + Sync); 7] = [subject, epoch, limit, evict, label, agent, network];
+        [before, &login].concat()
+    }
 }
 
 #[async_trait]
@@ -72,21 +81,14 @@ impl Store for Postgres {
             .link
             .row(
                 &self.calls.create,
-                &[
+                &login.after(&[
                     &self.at(),
                     &key.hash().as_slice(),
                     &key.tag().0.as_slice(),
                     &data(&new.values)?,
                     &duration(new.lifetime.idle),
                     &duration(new.lifetime.absolute),
-                    &login.subject,
-                    &login.epoch,
-                    &login.limit,
-                    &login.evict,
-                    &login.label,
-                    &login.agent,
-                    &login.network,
-                ],
+                ]),
             )
             .await;
         let row = match called {
@@ -161,7 +163,7 @@ impl Store for Postgres {
             .link
             .row(
                 &self.calls.rotate,
-                &[
+                &login.after(&[
                     &self.at(),
                     &old.hash().as_slice(),
                     &new.hash().as_slice(),
@@ -176,14 +178,7 @@ impl Store for Postgres {
                     &count(limits.value),
                     &duration(lifetime.idle),
                     &duration(lifetime.absolute),
-                    &login.subject,
-                    &login.epoch,
-                    &login.limit,
-                    &login.evict,
-                    &login.label,
-                    &login.agent,
-                    &login.network,
-                ],
+                ]),
             )
             .await;
         let row = match called {

@@ -14,16 +14,22 @@ use crate::token::{SessionKey, Tag};
 /// Bytes of a key: the tag, and the hash.
 const KEY: usize = 4 + 32;
 
-const BY_KEY: &str = "
-SELECT id, key, previous, previous_until, grace, subject, version, created, last_seen, expires,
-       absolute, authenticated, renewed, label, agent, network
-FROM sessions WHERE key = ?1 AND expires > ?2";
+/// What [`Session::read`] needs.
+macro_rules! select {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, key, previous, previous_until, grace, subject, version, created, last_seen, expires,
+                    absolute, authenticated, renewed, label, agent, network
+             FROM sessions WHERE ",
+            $where
+        )
+    };
+}
 
-const BY_PREVIOUS: &str = "
-SELECT id, key, previous, previous_until, grace, subject, version, created, last_seen, expires,
-       absolute, authenticated, renewed, label, agent, network
-FROM sessions
-WHERE previous = ?1 AND (previous_until IS NULL OR previous_until > ?2) AND expires > ?2";
+const BY_KEY: &str = select!("key = ?1 AND expires > ?2");
+
+const BY_PREVIOUS: &str =
+    select!("previous = ?1 AND (previous_until IS NULL OR previous_until > ?2) AND expires > ?2");
 
 const INSERT: &str = "
 INSERT INTO sessions
