@@ -82,6 +82,9 @@ enum Fate {
 }
 
 fn fate(error: &RedisError) -> Fate {
+    if let Some(code) = code_in_script(error) {
+        return fate_of(code);
+    }
     match error.kind() {
         ErrorKind::Server(
             ServerErrorKind::BusyLoading
@@ -95,14 +98,27 @@ fn fate(error: &RedisError) -> Fate {
         | ErrorKind::ClusterConnectionNotFound
         | ErrorKind::AuthenticationFailed => Fate::NotDone,
         ErrorKind::Server(_) | ErrorKind::InvalidClientConfig | ErrorKind::Client => Fate::Refused,
-        // Scripts add before they remove, so a server without memory has refused the first of it.
-        ErrorKind::Extension => match error.code() {
-            Some("OOM" | "BUSY" | "MISCONF" | "NOREPLICAS") => Fate::NotDone,
-            _ => Fate::Refused,
-        },
+        ErrorKind::Extension => error.code().map_or(Fate::Refused, fate_of),
         _ if error.is_connection_refusal() => Fate::NotDone,
         _ => Fate::Unknown,
     }
+}
+
+/// By the first word of what the server says.
+fn fate_of(code: &str) -> Fate {
+    match code {
+        // Scripts add before they remove, so a server without memory has refused the first of it.
+        "OOM" | "BUSY" | "MISCONF" | "NOREPLICAS" | "READONLY" => Fate::NotDone,
+        _ => Fate::Refused,
+    }
+}
+
+/// What a command in a script was refused with. Before version 7 a server tells it inside of an error of its own:
+/// `Error running script (…): @user_script:43: @user_script: 43: -OOM command not allowed …`.
+fn code_in_script(error: &RedisError) -> Option<&str> {
+    let (_, refused) = error.detail()?.split_once("@user_script: ")?;
+    let (_, said) = refused.split_once(": -")?;
+    said.split(' ').next()
 }
 
 /// Whether the connection is of no use any more.
@@ -155,6 +171,21 @@ mod tests {
         let wrong =
             (ErrorKind::Server(ServerErrorKind::ResponseError), "a script has a bug").into();
         assert_eq!(fate(&wrong), Fate::Refused);
+    }
+
+    #[test]
+    fn what_old_servers_say_of_a_script_is_what_its_command_was_refused_with() {
+        let said = |said: &str| {
+            let kind = ErrorKind::Server(ServerErrorKind::ResponseError);
+            let script =
+                "Error running script (call to f_691e83): @user_script:43: @user_script: 43: ";
+            fate(&(kind, "An error was signalled by the server", format!("{script}{said}")).into())
+        };
+        let full = "-OOM command not allowed when used memory > 'maxmemory'.";
+        assert_eq!(said(full), Fate::NotDone);
+        assert_eq!(said("-READONLY You can't write against a read only replica."), Fate::NotDone);
+        assert_eq!(said("-WRONGTYPE Operation against a key"), Fate::Refused);
+        assert_eq!(said("attempt to index a nil value"), Fate::Refused);
     }
 
     #[test]
