@@ -4,5 +4,6 @@ mod cluster;
 mod faults;
 mod kept;
 mod kit;
+mod resharding;
 mod scripts;
 mod world;

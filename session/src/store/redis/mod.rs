@@ -1,4 +1,4 @@
-//! Redis, one server or a cluster. Uses nothing that is newer than 6.2; tested with 7.0, and not yet with Valkey.
+//! Redis, one server or a cluster. Uses nothing that is newer than 6.2; tested with 6.2 and 7.0, and not yet with Valkey.
 //!
 //! A session is one hash, and an operation on it is one script: what two requests change is merged where it is kept, and
 //! what was deleted is not there to be written to. The time is the server's.
@@ -52,6 +52,12 @@
 //! One an operation. Two if the session was renewed a moment ago and is asked for by its key from before; two for a
 //! rotation between two slots of a cluster. A server that has forgotten a script costs one more. Hashes of sessions that
 //! were ended in numbers are removed after the answer, when nobody waits.
+//!
+//! # When a cluster moves a slot
+//!
+//! No session ends and no write is lost. A session whose keys are partly here and partly there, and a stranger's until
+//! the whole slot is there, is put off by Redis (`TRYAGAIN`): asked again after 20 ms, three times, and then
+//! [`Unavailable`](crate::StoreError::Unavailable).
 //!
 //! # When not
 //!
