@@ -156,6 +156,8 @@ async fn faults(with_keys: bool) -> Option<(u64, usize)> {
             (name, tokio::spawn(visit))
         })
         .into();
+    let all = u64::from(SESSIONS) * 3;
+    until("a first round", async || world.asked.load(Ordering::SeqCst) > all).await;
     reshard(&mut from, &mut to, &slot.to_string(), with_keys, &world.asked).await;
     until("answers by the new node", async || store.load(&keys[0], TOUCH).await.is_ok()).await;
     world.over.store(true, Ordering::SeqCst);

@@ -1,4 +1,5 @@
-//! Redis, one server or a cluster. Uses nothing that is newer than 6.2; tested with 6.2 and 7.0, and not yet with Valkey.
+//! Redis, one server or a cluster. Uses nothing that is newer than 6.2; tested with 6.2, 7.0 and 8.0, and with
+//! Valkey 8.1.
 //!
 //! A session is one hash, and an operation on it is one script: what two requests change is merged where it is kept, and
 //! what was deleted is not there to be written to. The time is the server's.
