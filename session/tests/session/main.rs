@@ -11,6 +11,8 @@
 mod basics;
 mod commit;
 mod drops;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod outage;
 mod router;
 mod security;
