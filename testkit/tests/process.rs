@@ -121,20 +121,20 @@ async fn a_killed_tree_includes_descendants_in_sessions_of_their_own() {
 
 #[tokio::test]
 async fn a_stopped_tree_does_nothing_until_it_goes_on() {
-    let script = "trap 'echo hangup' HUP; echo ready; while :; do sleep 1000 & wait $!; done";
+    let script = "trap 'echo asked' TERM; echo ready; while :; do sleep 1000 & wait $!; done";
     let child = shell(script).spawn().unwrap();
     child.wait_for_line("ready", LONG).await.unwrap();
     // Control: it answers while it runs.
-    child.signal(Signal::Hup);
-    child.wait_for_line("hangup", LONG).await.unwrap();
+    child.signal(Signal::Term);
+    child.wait_for_line("asked", LONG).await.unwrap();
 
     child.stop_tree().await.unwrap();
     let mark = child.log().mark();
-    child.signal(Signal::Hup);
-    assert!(child.wait_for_line_since(mark, "hangup", SHORT).await.is_err());
+    child.signal(Signal::Term);
+    assert!(child.wait_for_line_since(mark, "asked", SHORT).await.is_err());
     assert!(child.is_running());
     child.cont_tree();
-    child.wait_for_line_since(mark, "hangup", LONG).await.unwrap();
+    child.wait_for_line_since(mark, "asked", LONG).await.unwrap();
 }
 
 #[tokio::test]
