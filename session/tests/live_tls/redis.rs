@@ -1,19 +1,11 @@
-//! `rediss://`: the example `login` with sessions on a Redis that speaks nothing but TLS.
+//! `rediss://`: the example `login` with sessions behind the TLS port of a Redis.
 //!
 //! Through the example, because whom to trust is said to a process as a whole (`SSL_CERT_FILE`).
-
-#![cfg(all(feature = "tls-rustls", target_os = "linux"))]
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
-    generate_simple_self_signed,
-};
 use tempfile::TempDir;
 use terrace_testkit::Redis;
 use terrace_testkit::ports::Port;
@@ -22,7 +14,7 @@ use terrace_testkit::tools;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{Authority, PATIENCE};
 
 /// A Redis with a certificate for its address, and the authority that has signed it.
 struct Server {
@@ -38,16 +30,11 @@ impl Server {
         let place = tempfile::tempdir().unwrap();
         let file = |name: &str| place.path().join(name);
 
-        let mut authority = CertificateParams::new([]).unwrap();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let server = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        let server = server.signed_by(&key, &authority).unwrap();
-        fs::write(file("authority.pem"), authority.pem()).unwrap();
-        fs::write(file("server.pem"), server.pem()).unwrap();
-        fs::write(file("server.key"), key.serialize_pem()).unwrap();
+        let authority = Authority::new();
+        let certified = authority.certify();
+        fs::write(file("authority.pem"), authority.0.pem()).unwrap();
+        fs::write(file("server.pem"), certified.certificate).unwrap();
+        fs::write(file("server.key"), certified.key).unwrap();
 
         let port = Port::reserve().unwrap();
         let path = |name: &str| file(name).to_str().unwrap().to_owned();
@@ -105,8 +92,7 @@ async fn sessions_are_kept_over_tls() {
 async fn a_server_whose_certificate_nobody_has_signed_is_not_used() {
     let Some(server) = Server::start().await else { return };
     let other = server.place.path().join("other.pem");
-    let somebody_else = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    fs::write(&other, somebody_else.cert.pem()).unwrap();
+    fs::write(&other, Authority::new().0.pem()).unwrap();
     let process = server.login(&other);
     let is_error = |source, line: &str| source == Source::Stderr && line.starts_with("error: ");
     let said = process.wait_for(Mark::default(), PATIENCE, "an error", is_error).await.unwrap();
