@@ -67,6 +67,7 @@ fn login_storm(login: PathBuf) -> LoginStorm {
         rate: 200,
         duration: Duration::from_secs(15),
         kill_every: Duration::from_secs(2),
+        distance: Duration::from_millis(20),
         writes: Writes::Increment,
         repeats: Repeats::Safe,
         seed: fastrand::u64(..),
@@ -130,9 +131,10 @@ async fn control_a_balancer_that_sends_increments_again_doubles_some() {
     }
     let redis = Redis::start().await.unwrap();
     let (users, repeats) = (20, Repeats::Everything);
-    // A process dies over some increment that it has just applied; often enough for it to be certain.
-    let (duration, kill_every) = (Duration::from_secs(8), Duration::from_millis(250));
-    let all = LoginStorm { users, duration, repeats, kill_every, ..login_storm(login) };
+    // Increments are on their way for so long that some of those a process has applied are lost with it each time.
+    let (duration, kill_every) = (Duration::from_secs(4), Duration::from_millis(400));
+    let distance = Duration::from_millis(50);
+    let all = LoginStorm { users, duration, repeats, kill_every, distance, ..login_storm(login) };
     let outcome = storm(&all, &redis.url()).await.unwrap();
     tell("everything sent again", all.seed, &outcome);
     assert!(outcome.books.unexplained > 0);

@@ -30,6 +30,10 @@ struct Cli {
     /// A random one of the three processes is killed every so many milliseconds.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..))]
     kill_every_ms: u64,
+    /// How many milliseconds a byte is on its way between balancer and processes: what is on its way is lost with a process,
+    /// answers to what it has done among it.
+    #[arg(long, default_value_t = 5)]
+    distance_ms: u64,
     /// Of who is killed, and who does what; a random one if left out.
     #[arg(long)]
     seed: Option<u64>,
@@ -66,6 +70,7 @@ async fn run(cli: &Cli) -> Result<(), Error> {
         rate: cli.rate,
         duration: Duration::from_secs(cli.seconds),
         kill_every: Duration::from_millis(cli.kill_every_ms),
+        distance: Duration::from_millis(cli.distance_ms),
         writes: Writes::Increment,
         repeats: Repeats::Safe,
         seed,
@@ -79,8 +84,12 @@ async fn run(cli: &Cli) -> Result<(), Error> {
 
     // Short, and with few users: they have to fail, which they do at once.
     let few = LoginStorm { users: 20, duration: Duration::from_secs(6), ..all };
-    let often = Duration::from_millis(500);
-    let doubling = LoginStorm { repeats: Repeats::Everything, kill_every: often, ..few.clone() };
+    let doubling = LoginStorm {
+        repeats: Repeats::Everything,
+        kill_every: Duration::from_millis(500),
+        distance: Duration::from_millis(50),
+        ..few.clone()
+    };
     let doubled = storm(&doubling, &redis.url()).await?;
     report("control: everything sent again", &doubled);
     let in_memory = storm(&few, "memory").await?;
@@ -90,8 +99,8 @@ async fn run(cli: &Cli) -> Result<(), Error> {
     report("control: read, then set", &read_then_set);
 
     let provenance = Provenance::here(format!(
-        "cargo xtask soak session --seconds {} --users {} --clients {} --rate {} --kill-every-ms {} --seed {seed}",
-        cli.seconds, cli.users, cli.clients, cli.rate, cli.kill_every_ms
+        "cargo xtask soak session --seconds {} --users {} --clients {} --rate {} --kill-every-ms {} --distance-ms {} --seed {seed}",
+        cli.seconds, cli.users, cli.clients, cli.rate, cli.kill_every_ms, cli.distance_ms
     ))
     .with("processes", "3 of the example login, one store, kill -9 of a random one")
     .with("build", if cfg!(debug_assertions) { "debug" } else { "release" });

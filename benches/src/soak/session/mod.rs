@@ -45,6 +45,9 @@ pub struct LoginStorm {
     pub duration: Duration,
     /// How often a process is killed; never, if this is longer than it all takes.
     pub kill_every: Duration,
+    /// How long a byte is on its way between the balancer and a process. What is on its way to or from one that is killed
+    /// is lost: the longer it takes, the more increments are applied whose answer never comes.
+    pub distance: Duration,
     /// How clients count.
     pub writes: Writes,
     /// What the balancer sends again when a process dies over it.
@@ -120,7 +123,7 @@ pub async fn storm(storm: &LoginStorm, store: &str) -> Result<Outcome, Error> {
         store_timeout: STORE_TIMEOUT,
         key_file: directory.path().join("session.keys"),
     };
-    let mut processes = Processes::start(program, storm.processes).await?;
+    let mut processes = Processes::start(program, storm.processes, storm.distance).await?;
     let site = processes.balancer(storm.repeats, storm.seed)?;
     let crowd = Crowd::gather(site, storm.users, storm.clients, storm.writes).await?;
 

@@ -1,5 +1,6 @@
 //! Three processes of the example `login`, and a balancer of terrace-lb in front of them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use terrace_lb::health::HealthConfig;
 use terrace_lb::proxy::{HttpCheck, HttpRetry, ProxyBody, ReverseProxy, Upstream, UpstreamError};
 use terrace_lb::{Balance, Endpoint, Retry, Sent};
 use terrace_testkit::Process;
+use terrace_testkit::fault::{Fault, FaultProxy};
 use terrace_testkit::ports::Port;
 use tower::ServiceExt;
 
@@ -64,33 +66,57 @@ pub(super) struct Program {
 /// The processes.
 pub(super) struct Processes {
     program: Program,
-    all: Vec<(Port, Process)>,
+    distance: Duration,
+    all: Vec<Host>,
+}
+
+/// A process, where it listens, and the line to it.
+struct Host {
+    port: Port,
+    process: Process,
+    /// None if it is at hand.
+    line: Option<FaultProxy>,
 }
 
 impl Processes {
-    pub(super) async fn start(program: Program, count: usize) -> Result<Self, Error> {
+    /// Starts so many, at this distance from the balancer.
+    pub(super) async fn start(
+        program: Program,
+        count: usize,
+        distance: Duration,
+    ) -> Result<Self, Error> {
         let mut all = Vec::new();
         for _ in 0..count {
             let port = Port::reserve()?;
             let process = program.start(&port).await?;
-            all.push((port, process));
+            let line = match distance {
+                Duration::ZERO => None,
+                _ => Some(FaultProxy::start(port.addr()).await?),
+            };
+            let host = Host { port, process, line };
+            host.connect(distance).await;
+            all.push(host);
         }
-        Ok(Self { program, all })
+        Ok(Self { program, distance, all })
     }
 
-    /// Ends one by `kill -9`, and starts it again.
+    /// Ends one by `kill -9`, together with what is on its way to it and from it, and starts it again.
     pub(super) async fn kill(&mut self, victim: usize) -> Result<(), Error> {
-        let (port, process) = self.all.get_mut(victim).ok_or("there is no such process")?;
-        process.kill();
-        process.wait(PATIENCE).await?;
-        *process = self.program.start(port).await?;
+        let host = self.all.get_mut(victim).ok_or("there is no such process")?;
+        if let Some(line) = &host.line {
+            line.set(Fault::Down).await;
+        }
+        host.process.kill();
+        host.process.wait(PATIENCE).await?;
+        host.process = self.program.start(&host.port).await?;
+        host.connect(self.distance).await;
         Ok(())
     }
 
     /// What a client asks.
     pub(super) fn balancer(&self, repeats: Repeats, seed: u64) -> Result<Site, Error> {
-        let endpoints = self.all.iter().map(|(port, _)| {
-            let address = port.addr().to_string();
+        let endpoints = self.all.iter().map(|host| {
+            let address = host.address().to_string();
             Ok(Endpoint::new(&*address, Upstream::new(&address)?)?)
         });
         let endpoints = endpoints.collect::<Result<Vec<_>, Error>>()?;
@@ -105,6 +131,18 @@ impl Processes {
             .retry(repeats)
             .spawn()?;
         Ok(Site { proxy: ReverseProxy::new(balance) })
+    }
+}
+
+impl Host {
+    fn address(&self) -> SocketAddr {
+        self.line.as_ref().map_or_else(|| self.port.addr(), FaultProxy::addr)
+    }
+
+    async fn connect(&self, distance: Duration) {
+        if let Some(line) = &self.line {
+            line.set(Fault::Delay(distance)).await;
+        }
     }
 }
 
