@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::Writes;
 use super::ledger::{Account, Books, Settled};
@@ -103,7 +103,9 @@ impl Crowd {
 
     async fn client(self: Arc<Self>, period: Duration, seed: u64) {
         let mut chance = fastrand::Rng::with_seed(seed);
-        let mut tick = tokio::time::interval(period);
+        // Not all at the same moment: a kill would always find them at the same point of what they do.
+        let begins = Instant::now() + period.mul_f64(chance.f64());
+        let mut tick = tokio::time::interval_at(begins, period);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !self.is_over.load(Relaxed) {
             tick.tick().await;
