@@ -55,7 +55,7 @@ fn run(cli: &Cli) -> Result<(), Error> {
         "ratio_over_bare",
     ];
     let mut table = Table::new(provenance.clone(), &columns);
-    let mut chart = Chart::new("What a session costs a request", "ns over the same without one");
+    let mut chart = Chart::new("What a session costs a request, over the same without one", "ns");
     println!("over a bare service, {} rounds of {} ms:", cli.rounds, cli.slice);
     for (work, name) in Work::ALL {
         let [bare, ours, theirs] = measured(cli, work)?;

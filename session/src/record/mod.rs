@@ -7,6 +7,7 @@ mod value;
 
 pub use device::Device;
 pub use name::{InvalidName, Name};
+pub(crate) use patch::fit;
 pub use patch::{Limits, Patch, apply, size};
 pub use value::Value;
 

@@ -51,7 +51,7 @@ impl Default for Limits {
 /// Bytes of names and values.
 #[must_use]
 pub fn size(values: &Values) -> usize {
-    values.iter().map(|(name, value)| name.as_str().len() + value.as_json().len()).sum()
+    measure(values.iter()).0
 }
 
 /// Changes `values`, or nothing and `false` if they would be more than the limits allow. What only removes is always
@@ -71,13 +71,34 @@ pub fn apply(values: &mut Values, patch: &Patch, limits: Limits) -> bool {
 }
 
 fn fits(values: &Values, patch: &Patch, limits: Limits) -> bool {
-    let kept = || {
-        let gone = |name: &Name| patch.set.contains_key(name) || patch.remove.contains(name);
-        values.iter().filter(move |(name, _)| !gone(name))
+    let is_kept = |name: &Name| !patch.set.contains_key(name) && !patch.remove.contains(name);
+    fit(|| patch.set.iter(), values.iter(), is_kept, limits)
+}
+
+/// Whether these values fit, beside those of the others that are kept.
+pub(crate) fn fit<'a, S>(
+    set: impl Fn() -> S,
+    others: impl Iterator<Item = (&'a Name, &'a Value)> + Clone,
+    is_kept: impl Fn(&Name) -> bool,
+    limits: Limits,
+) -> bool
+where
+    S: Iterator<Item = (&'a Name, &'a Value)>,
+{
+    let longest = set().map(|(_, value)| value.as_json().len()).max().unwrap_or(0);
+    let (bytes, count) = measure(set());
+    let room = |(more, others): (usize, usize)| {
+        bytes + more <= limits.bytes && count + others <= limits.values
     };
-    let bytes = |(name, value): (&Name, &Value)| name.as_str().len() + value.as_json().len();
-    let total = kept().map(bytes).sum::<usize>() + patch.set.iter().map(bytes).sum::<usize>();
-    let count = kept().count() + patch.set.len();
-    let longest = patch.set.values().map(|value| value.as_json().len()).max().unwrap_or(0);
-    total <= limits.bytes && count <= limits.values && longest <= limits.value
+    // Mostly there is room for all of both, and nobody has to look which of the others are replaced.
+    longest <= limits.value
+        && (room(measure(others.clone()))
+            || room(measure(others.filter(|(name, _)| is_kept(name)))))
+}
+
+/// Bytes of names and values, and how many there are.
+fn measure<'a>(values: impl Iterator<Item = (&'a Name, &'a Value)>) -> (usize, usize) {
+    values.fold((0, 0), |(bytes, count), (name, value)| {
+        (bytes + name.as_str().len() + value.as_json().len(), count + 1)
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::record::{Limits, Name, Patch, Value, Values};
+use crate::record::{Limits, Name, Patch, Value, Values, fit};
 
 /// The last wish for each name: others of the same name are of the past.
 #[derive(Debug, Default)]
@@ -82,18 +82,9 @@ impl Log {
     /// The store decides in the end, by what is there then.
     pub(crate) fn fits(&self, there: Option<&Values>, limits: Limits) -> bool {
         let wanted =
-            self.wishes.iter().filter_map(|(name, wish)| Some((name, wish.value.as_ref()?)));
-        let kept = there.into_iter().flatten().filter(|(name, _)| !self.wishes.contains_key(*name));
-        let (mut bytes, mut values, mut longest, mut wants) = (0, 0, 0, false);
-        for (name, value) in wanted {
-            let length = value.as_json().len();
-            (bytes, values) = (bytes + name.as_str().len() + length, values + 1);
-            (longest, wants) = (longest.max(length), true);
-        }
-        for (name, value) in kept {
-            (bytes, values) = (bytes + name.as_str().len() + value.as_json().len(), values + 1);
-        }
-        !wants || (bytes <= limits.bytes && values <= limits.values && longest <= limits.value)
+            || self.wishes.iter().filter_map(|(name, wish)| Some((name, wish.value.as_ref()?)));
+        let is_kept = |name: &Name| !self.wishes.contains_key(name);
+        wanted().next().is_none() || fit(wanted, there.into_iter().flatten(), is_kept, limits)
     }
 
     /// Whether a value is to be set.

@@ -90,9 +90,9 @@ struct Cookies {
 
 impl Cookies {
     fn of(headers: &HeaderMap) -> Self {
-        let Some(first) = headers.get(header::COOKIE) else { return Self::default() };
-        let others = headers.get_all(header::COOKIE).iter().skip(1);
-        Self { first: Some(first.clone()), others: others.cloned().collect() }
+        let mut lines = headers.get_all(header::COOKIE).iter();
+        let Some(first) = lines.next() else { return Self::default() };
+        Self { first: Some(first.clone()), others: lines.cloned().collect() }
     }
 
     fn lines(&self) -> impl Iterator<Item = &HeaderValue> {
