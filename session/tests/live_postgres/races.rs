@@ -133,7 +133,7 @@ async fn logins_at_once_keep_the_limit() {
         assert_eq!(let_in(&store, format!("ada {round}"), round * 10, when_full).await, 3);
     }
     without(&server, SUBJECT_LOCK, "").await;
-    for round in 10..200 {
+    for round in 10..2_000 {
         if let_in(&store, format!("ada {round}"), round * 10, WhenFull::Reject).await > 3 {
             return;
         }
